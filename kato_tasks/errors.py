@@ -1,0 +1,245 @@
+"""Every error that leaves kato_tasks.
+
+::
+
+    KatoTasksError
+    ├── InvalidInput            refused before it was accepted; nothing was stored
+    │   └── UnknownInstance     an instance name that the settings do not define
+    ├── SessionConflict         a key that is in use with another node or instance
+    ├── StoreUnavailable        our Redis did not answer in time
+    ├── WaitTimeout             a wait ended before what it waited for
+    ├── CommandRefused          KATO refused a command for good; it is a dead letter
+    ├── SessionInDoubt          a session is held until its last call has been looked at
+    └── KatoError               what a KATO server answered, or did not
+        ├── Retryable           nothing happened at the server; the same call may be repeated
+        │   ├── KatoUnreachable     no connection could be made
+        │   └── KatoBusy            the server's connection limit (plain-text 503)
+        ├── OutcomeUnknown      the call may have taken effect, now or later: look before repeating
+        │   ├── AnswerLost          time-out or broken connection after the request was sent
+        │   ├── ServerFault         5xx, or an answer that cannot be read
+        │   └── SessionNotFound     404 for a session: gone, or its store is down
+        └── Final               the server will never take this call
+            ├── CallRejected        400, 422 and other refusals of the request itself
+            ├── RouteMissing        the server has no such route
+            └── ConfigDropped       a create answered 200 without the config it was sent
+
+The branch decides what happens next (retry, look, dead letter), never the place that catches.
+The classes take facts and make the sentence.
+"""
+
+from __future__ import annotations
+
+
+class KatoTasksError(Exception):
+    """Base of every error raised by kato_tasks on purpose."""
+
+
+class InvalidInput(KatoTasksError, ValueError):
+    """Input that is refused before it is accepted.
+
+    Args:
+        subject: What was wrong, named as the caller knows it, such as ``"strings[2]"``.
+        problem: What is wrong with it, with the value.
+        allowed: What is allowed instead.
+    """
+
+    def __init__(self, subject: str, problem: str, allowed: str) -> None:
+        super().__init__(f"{subject} {problem}; allowed: {allowed}.")
+        self.subject = subject
+        self.problem = problem
+        self.allowed = allowed
+
+    def __reduce__(self) -> tuple[type[InvalidInput], tuple[str, str, str]]:
+        return type(self), (self.subject, self.problem, self.allowed)
+
+
+class UnknownInstance(InvalidInput):
+    """An instance name that the settings do not define.
+
+    Args:
+        name: The name that was asked for.
+        known: The names that the settings define.
+    """
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(
+            "instance", f"{name!r} is not configured", "one of " + ", ".join(sorted(known))
+        )
+        self.name = name
+        self.known = known
+
+    def __reduce__(self) -> tuple[type[UnknownInstance], tuple[str, tuple[str, ...]]]:  # type: ignore[override]
+        return type(self), (self.name, self.known)
+
+
+class SessionConflict(KatoTasksError):
+    """A session key that is already in use with another node or instance.
+
+    Args:
+        key: The session key.
+        field: ``"node"`` or ``"instance"``.
+        known: The value the session has.
+        asked: The value the caller gave.
+    """
+
+    def __init__(self, key: str, field: str, known: str, asked: str) -> None:
+        super().__init__(
+            f"Session {key!r} already has the {field} {known!r}, not {asked!r}; "
+            f"leave {field} out, or delete the session first."
+        )
+        self.key = key
+        self.field = field
+        self.known = known
+        self.asked = asked
+
+    def __reduce__(self) -> tuple[type[SessionConflict], tuple[str, str, str, str]]:
+        return type(self), (self.key, self.field, self.known, self.asked)
+
+
+class StoreUnavailable(KatoTasksError):
+    """Our Redis (or Valkey) did not answer in time.
+
+    A command whose append raised this may or may not have been accepted. Repeating it with the
+    same ``command_id`` is safe: an append that had happened answers its first receipt.
+
+    Args:
+        url: Where the store was looked for; passwords are masked by the caller.
+        reason: What the store or the network said.
+        command_ids: The ids of the commands whose acceptance is unknown; empty for reads.
+    """
+
+    def __init__(self, url: str, reason: str, command_ids: tuple[str, ...] = ()) -> None:
+        retry = (
+            " The commands may or may not have been accepted; "
+            "repeating them with the same command_id is safe."
+            if command_ids
+            else ""
+        )
+        super().__init__(f"The store at {url} is not available: {reason}.{retry}")
+        self.url = url
+        self.reason = reason
+        self.command_ids = command_ids
+
+    def __reduce__(self) -> tuple[type[StoreUnavailable], tuple[str, str, tuple[str, ...]]]:
+        return type(self), (self.url, self.reason, self.command_ids)
+
+
+class WaitTimeout(KatoTasksError, TimeoutError):
+    """A wait ended before what it waited for had happened.
+
+    Args:
+        what: What was waited for, such as ``"command 17 of session 'a'"``.
+        seconds: How long was waited.
+        hint: What to do or to look at, as a sentence without its final full stop.
+    """
+
+    def __init__(self, what: str, seconds: float, hint: str) -> None:
+        super().__init__(f"{what} did not happen within {seconds:g} s; {hint}.")
+        self.what = what
+        self.seconds = seconds
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[type[WaitTimeout], tuple[str, float, str]]:
+        return type(self), (self.what, self.seconds, self.hint)
+
+
+class CommandRefused(KatoTasksError):
+    """A command that KATO refused for good; the lane went on without it.
+
+    Args:
+        key: The session key.
+        seq: The command's position in its lane, from 1.
+        reason: What the server answered.
+    """
+
+    def __init__(self, key: str, seq: int, reason: str) -> None:
+        super().__init__(f"KATO refused command {seq} of session {key!r}: {reason}")
+        self.key = key
+        self.seq = seq
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[CommandRefused], tuple[str, int, str]]:
+        return type(self), (self.key, self.seq, self.reason)
+
+
+class SessionInDoubt(KatoTasksError):
+    """A session whose last call may or may not have taken effect; nothing is sent to it.
+
+    Args:
+        key: The session key.
+        reason: Why it is in doubt.
+    """
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(
+            f"Session {key!r} is in doubt ({reason}); its commands are kept and none is sent."
+        )
+        self.key = key
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[SessionInDoubt], tuple[str, str]]:
+        return type(self), (self.key, self.reason)
+
+
+class KatoError(KatoTasksError):
+    """What a KATO server answered to a call, or that it did not.
+
+    Args:
+        call: Method and route, such as ``"POST /sessions/{id}/observe"``.
+        reason: The server's or the network's words.
+        status: The HTTP status, or None if there was no answer.
+    """
+
+    def __init__(self, call: str, reason: str, status: int | None = None) -> None:
+        answered = f"answered {status}" if status is not None else "got no answer"
+        super().__init__(f"{call} {answered}: {reason}")
+        self.call = call
+        self.reason = reason
+        self.status = status
+
+    def __reduce__(self) -> tuple[type[KatoError], tuple[str, str, int | None]]:
+        return type(self), (self.call, self.reason, self.status)
+
+
+class Retryable(KatoError):
+    """Nothing happened at the server; the same call may be repeated."""
+
+
+class KatoUnreachable(Retryable):
+    """No connection to the server could be made."""
+
+
+class KatoBusy(Retryable):
+    """The server is at its connection limit (a plain-text 503 was never applied; kato-api 9)."""
+
+
+class OutcomeUnknown(KatoError):
+    """The call may have taken effect, now or later; look before repeating anything."""
+
+
+class AnswerLost(OutcomeUnknown):
+    """A time-out or a broken connection after the request was sent."""
+
+
+class ServerFault(OutcomeUnknown):
+    """A 5xx other than the connection limit, or an answer that cannot be read."""
+
+
+class SessionNotFound(OutcomeUnknown):
+    """A 404 for a session: it is gone, or the server's own store is down (kato-api 9)."""
+
+
+class Final(KatoError):
+    """The server will never take this call."""
+
+
+class CallRejected(Final):
+    """The server refused the request itself (400, 422, other 4xx)."""
+
+
+class RouteMissing(Final):
+    """The server has no such route."""
+
+
+class ConfigDropped(Final):
+    """A create was answered 200, but without the config that was sent (kato-api 3)."""
