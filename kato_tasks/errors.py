@@ -29,13 +29,19 @@ The classes take facts and make the sentence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class KatoTasksError(Exception):
-    """Base of every error raised by kato_tasks on purpose."""
+    """Base of every error raised by kato_tasks on purpose.
+
+    ``args`` are the facts given to the constructor, so that an error survives pickling and
+    Celery's JSON; ``str(error)`` is the sentence.
+    """
 
 
 class InvalidInput(KatoTasksError, ValueError):
-    """Input that is refused before it is accepted.
+    """Input that is refused before it is accepted; nothing was stored.
 
     Args:
         subject: What was wrong, named as the caller knows it, such as ``"strings[2]"``.
@@ -44,13 +50,13 @@ class InvalidInput(KatoTasksError, ValueError):
     """
 
     def __init__(self, subject: str, problem: str, allowed: str) -> None:
-        super().__init__(f"{subject} {problem}; allowed: {allowed}.")
+        super().__init__(subject, problem, allowed)
         self.subject = subject
         self.problem = problem
         self.allowed = allowed
 
-    def __reduce__(self) -> tuple[type[InvalidInput], tuple[str, str, str]]:
-        return type(self), (self.subject, self.problem, self.allowed)
+    def __str__(self) -> str:
+        return f"{self.subject} {self.problem}; allowed: {self.allowed}."
 
 
 class UnknownInstance(InvalidInput):
@@ -61,15 +67,11 @@ class UnknownInstance(InvalidInput):
         known: The names that the settings define.
     """
 
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(
-            "instance", f"{name!r} is not configured", "one of " + ", ".join(sorted(known))
-        )
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        names = ", ".join(sorted(known))
+        super().__init__("instance", f"{name!r} is not configured", f"one of {names}")
+        self.args = (name, list(known))
         self.name = name
-        self.known = known
-
-    def __reduce__(self) -> tuple[type[UnknownInstance], tuple[str, tuple[str, ...]]]:  # type: ignore[override]
-        return type(self), (self.name, self.known)
 
 
 class SessionConflict(KatoTasksError):
@@ -83,17 +85,17 @@ class SessionConflict(KatoTasksError):
     """
 
     def __init__(self, key: str, field: str, known: str, asked: str) -> None:
-        super().__init__(
-            f"Session {key!r} already has the {field} {known!r}, not {asked!r}; "
-            f"leave {field} out, or delete the session first."
-        )
+        super().__init__(key, field, known, asked)
         self.key = key
         self.field = field
         self.known = known
         self.asked = asked
 
-    def __reduce__(self) -> tuple[type[SessionConflict], tuple[str, str, str, str]]:
-        return type(self), (self.key, self.field, self.known, self.asked)
+    def __str__(self) -> str:
+        return (
+            f"Session {self.key!r} already has the {self.field} {self.known!r}, "
+            f"not {self.asked!r}; leave {self.field} out, or delete the session first."
+        )
 
 
 class StoreUnavailable(KatoTasksError):
@@ -103,25 +105,25 @@ class StoreUnavailable(KatoTasksError):
     same ``command_id`` is safe: an append that had happened answers its first receipt.
 
     Args:
-        url: Where the store was looked for; passwords are masked by the caller.
+        url: Where the store was looked for, without a password.
         reason: What the store or the network said.
         command_ids: The ids of the commands whose acceptance is unknown; empty for reads.
     """
 
-    def __init__(self, url: str, reason: str, command_ids: tuple[str, ...] = ()) -> None:
-        retry = (
-            " The commands may or may not have been accepted; "
-            "repeating them with the same command_id is safe."
-            if command_ids
-            else ""
-        )
-        super().__init__(f"The store at {url} is not available: {reason}.{retry}")
+    def __init__(self, url: str, reason: str, command_ids: Sequence[str] = ()) -> None:
+        super().__init__(url, reason, list(command_ids))
         self.url = url
         self.reason = reason
-        self.command_ids = command_ids
+        self.command_ids = tuple(command_ids)
 
-    def __reduce__(self) -> tuple[type[StoreUnavailable], tuple[str, str, tuple[str, ...]]]:
-        return type(self), (self.url, self.reason, self.command_ids)
+    def __str__(self) -> str:
+        sentence = f"The store at {self.url} is not available: {self.reason}."
+        if not self.command_ids:
+            return sentence
+        return (
+            f"{sentence} The commands may or may not have been accepted; "
+            "repeating them with the same command_id is safe."
+        )
 
 
 class WaitTimeout(KatoTasksError, TimeoutError):
@@ -130,17 +132,17 @@ class WaitTimeout(KatoTasksError, TimeoutError):
     Args:
         what: What was waited for, such as ``"command 17 of session 'a'"``.
         seconds: How long was waited.
-        hint: What to do or to look at, as a sentence without its final full stop.
+        hint: What to do or to look at, as a clause.
     """
 
     def __init__(self, what: str, seconds: float, hint: str) -> None:
-        super().__init__(f"{what} did not happen within {seconds:g} s; {hint}.")
+        super().__init__(what, seconds, hint)
         self.what = what
         self.seconds = seconds
         self.hint = hint
 
-    def __reduce__(self) -> tuple[type[WaitTimeout], tuple[str, float, str]]:
-        return type(self), (self.what, self.seconds, self.hint)
+    def __str__(self) -> str:
+        return f"Waited {self.seconds:g} s in vain for {self.what}; {self.hint}."
 
 
 class CommandRefused(KatoTasksError):
@@ -153,13 +155,13 @@ class CommandRefused(KatoTasksError):
     """
 
     def __init__(self, key: str, seq: int, reason: str) -> None:
-        super().__init__(f"KATO refused command {seq} of session {key!r}: {reason}")
+        super().__init__(key, seq, reason)
         self.key = key
         self.seq = seq
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[CommandRefused], tuple[str, int, str]]:
-        return type(self), (self.key, self.seq, self.reason)
+    def __str__(self) -> str:
+        return f"KATO refused command {self.seq} of session {self.key!r}: {self.reason}"
 
 
 class SessionInDoubt(KatoTasksError):
@@ -171,14 +173,15 @@ class SessionInDoubt(KatoTasksError):
     """
 
     def __init__(self, key: str, reason: str) -> None:
-        super().__init__(
-            f"Session {key!r} is in doubt ({reason}); its commands are kept and none is sent."
-        )
+        super().__init__(key, reason)
         self.key = key
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[SessionInDoubt], tuple[str, str]]:
-        return type(self), (self.key, self.reason)
+    def __str__(self) -> str:
+        return (
+            f"Session {self.key!r} is in doubt ({self.reason}); "
+            "its commands are kept and none is sent."
+        )
 
 
 class KatoError(KatoTasksError):
@@ -191,14 +194,14 @@ class KatoError(KatoTasksError):
     """
 
     def __init__(self, call: str, reason: str, status: int | None = None) -> None:
-        answered = f"answered {status}" if status is not None else "got no answer"
-        super().__init__(f"{call} {answered}: {reason}")
+        super().__init__(call, reason, status)
         self.call = call
         self.reason = reason
         self.status = status
 
-    def __reduce__(self) -> tuple[type[KatoError], tuple[str, str, int | None]]:
-        return type(self), (self.call, self.reason, self.status)
+    def __str__(self) -> str:
+        answered = "got no answer" if self.status is None else f"answered {self.status}"
+        return f"{self.call} {answered}: {self.reason}"
 
 
 class Retryable(KatoError):

@@ -1,0 +1,13 @@
+"""Delivery: sends each lane's commands to KATO, once and in order.
+
+One job is *claim* (:mod:`.deliverer`), *run* (:mod:`.batch` cuts it, :mod:`.send` makes the one
+call) and *settle* (:mod:`.deliverer` again). :mod:`.keeper` renews leases meanwhile and
+:mod:`.sweep` finds lanes that nobody works on.
+"""
+
+from kato_tasks.delivery.deliverer import Deliverer
+from kato_tasks.delivery.keeper import LeaseKeeper
+from kato_tasks.delivery.sweep import sweep
+from kato_tasks.delivery.until import deliver_until
+
+__all__ = ["Deliverer", "LeaseKeeper", "deliver_until", "sweep"]

@@ -1,0 +1,108 @@
+"""Runs a development server until it is told to stop."""
+
+import ipaddress
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from kato_tasks.devserver.app import create_app
+from kato_tasks.devserver.options import Options
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_GRACE_SECONDS = 5
+
+
+def serve(
+    options: Options,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ready: Callable[[int], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then return.
+
+    Args:
+        options: How the server behaves.
+        host: Address to listen on; loopback unless ``options.allow_remote``.
+        port: Port to listen on; 0 takes a free one.
+        ready: Called once with the port, when connections are accepted.
+
+    Raises:
+        ValueError: The address is not loopback and that was not allowed.
+        StateInUseError: Another server has the state directory.
+        OSError: The address cannot be listened on.
+    """
+    _refuse_remote(host, allowed=options.allow_remote)
+    with _listening(host, port) as listener:
+        app = create_app(options)
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            loop="asyncio",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            limit_concurrency=options.limit_concurrency,
+            timeout_keep_alive=options.keep_alive,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        bound: int = listener.getsockname()[1]
+        try:
+            _Server(config, lambda: ready(bound) if ready else None).run(sockets=[listener])
+        finally:
+            app.engine.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it listens, and for which a stop signal is no failure."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on the signals; uvicorn's own version raises them again at the end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=2048)
+    # Accepted connections inherit it. Without it head and body of an answer leave in two
+    # packets, and the second one waits 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _refuse_remote(host: str, *, allowed: bool) -> None:
+    if allowed or host == "localhost":
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        message = (
+            f"The development server has no access control and listens on loopback only, not "
+            f"on {host}: set allow_remote to open it to others."
+        )
+        raise ValueError(message)

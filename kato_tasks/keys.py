@@ -1,0 +1,107 @@
+"""Every Redis key of kato_tasks, each with its lifetime.
+
+All keys of one session lie in one hash slot, ``{prefix}:{shard}``, and so do the indices of that
+shard: every script touches one slot only.
+
+============  =======  ==========================================================================
+key           type     lifetime
+============  =======  ==========================================================================
+``s:<key>``   hash     while commands wait: for ever; else the retention setting after last use
+``l:<key>``   list     exists only while commands wait
+``ids:<key>`` zset     the dedup setting after the last append; bounded in length
+``out:<key>`` zset     a day after the last outcome; bounded in length
+``lease:…``   string   the lease time, renewed while a call is under way
+``ready``     zset     permanent; holds lanes with work only
+``activity``  zset     permanent; members go with their sessions
+``dead``      stream   permanent; bounded in length
+``stats``     hash     permanent; a fixed set of fields
+``…:node``    string   the lease time, renewed while a call is under way
+``…:alone``   string   the retention setting after its last session was created
+============  =======  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zlib import crc32
+
+PERMANENT = ("ready", "activity", "dead", "stats")
+"""The names of the keys that stay for ever; each is one per shard and bounded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionKeys:
+    """The Redis keys of one session, all in one hash slot."""
+
+    session: str
+    lane: str
+    ids: str
+    outcomes: str
+    lease: str
+    ready: str
+    activity: str
+    dead: str
+    stats: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keys:
+    """Mints the Redis keys.
+
+    Args:
+        prefix: What every key begins with.
+        shards: In how many hash slots the sessions are spread, at least 1.
+    """
+
+    prefix: str
+    shards: int
+
+    def shard_of(self, key: str) -> int:
+        """Return the shard of a session key: the same in every process and release."""
+        return crc32(key.encode()) % self.shards
+
+    def session(self, key: str) -> SessionKeys:
+        """Return the keys of one session."""
+        slot = self._slot(self.shard_of(key))
+        return SessionKeys(
+            session=f"{slot}:s:{key}",
+            lane=f"{slot}:l:{key}",
+            ids=f"{slot}:ids:{key}",
+            outcomes=f"{slot}:out:{key}",
+            lease=f"{slot}:lease:{key}",
+            ready=f"{slot}:ready",
+            activity=f"{slot}:activity",
+            dead=f"{slot}:dead",
+            stats=f"{slot}:stats",
+        )
+
+    def ready(self, shard: int) -> str:
+        """Return the index of the lanes with work of one shard."""
+        return f"{self._slot(shard)}:ready"
+
+    def activity(self, shard: int) -> str:
+        """Return the index of the sessions of one shard by their last use."""
+        return f"{self._slot(shard)}:activity"
+
+    def stats(self, shard: int) -> str:
+        """Return the counters of one shard."""
+        return f"{self._slot(shard)}:stats"
+
+    def lease_prefix(self, shard: int) -> str:
+        """Return what the lease keys of one shard begin with."""
+        return f"{self._slot(shard)}:lease:"
+
+    def session_prefix(self, shard: int) -> str:
+        """Return what the session hashes of one shard begin with."""
+        return f"{self._slot(shard)}:s:"
+
+    def node(self, instance: str, folded: str) -> str:
+        """Return the lease of one node on one instance, in a slot of its own."""
+        return f"{self.prefix}:{{{instance}:{folded}}}:node"
+
+    def alone(self, instance: str, folded: str) -> str:
+        """Return the mark of a node whose calls must go one at a time."""
+        return f"{self.prefix}:{{{instance}:{folded}}}:alone"
+
+    def _slot(self, shard: int) -> str:
+        return f"{self.prefix}:{{{shard}}}"

@@ -1,0 +1,185 @@
+"""Lanes: the ordered queue of each session's commands, and the leases on them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Protocol
+
+from kato_tasks.keys import Keys, SessionKeys
+from kato_tasks.models import (
+    Append,
+    Appended,
+    Claim,
+    Command,
+    Intent,
+    Lease,
+    NoClaim,
+    Settlement,
+)
+from kato_tasks.scripts import Runner, calls
+from kato_tasks.settings import Settings
+
+
+class Wake(Protocol):
+    """Calls somebody to lanes with work. The core does not know that it is Celery."""
+
+    def __call__(self, keys: Sequence[str]) -> None:
+        """Send wake-ups for the lanes of these session keys.
+
+        A wake-up is a hint: one that is lost or doubled does no harm, because the sweep finds
+        what is left. So an implementation logs what fails and raises nothing.
+        """
+        ...
+
+
+class Lanes(Protocol):
+    """What a store of lanes can do. Every verb is atomic, and safe to repeat."""
+
+    def append(self, requests: Sequence[Append]) -> list[Appended]:
+        """Accept commands, each group once per ``command_id``, in one round trip.
+
+        The requests of one call are accepted in order, one by one: when one is refused, those
+        before and after it stand.
+
+        Raises:
+            SessionConflict: A key is in use with another node or instance.
+            StoreUnavailable: No answer in time; repeating the same call is safe.
+        """
+        ...
+
+    def claim(self, key: str, *, most: int) -> Claim | NoClaim:
+        """Take the lease of a lane and read up to ``most`` of its commands."""
+        ...
+
+    def bind(self, lease: Lease, session_id: str) -> Lease | None:
+        """Bind a session to ``session_id``; the lease to go on with, or None if it is lost."""
+        ...
+
+    def intend(self, lease: Lease, intent: Intent) -> bool:
+        """Write down what is about to be sent; False if the lease is lost: send nothing."""
+        ...
+
+    def settle(
+        self, lease: Lease, settlement: Settlement
+    ) -> tuple[Lease, Sequence[Command]] | None:
+        """Take delivered commands out of the lane and read the next.
+
+        Returns:
+            The lease to go on with and the next commands (none: it was given back), or None
+            if the lease is lost.
+        """
+        ...
+
+    def release(
+        self, lease: Lease, *, pause: float = 0.0, most: int | None = None, failed: bool = False
+    ) -> bool:
+        """Give a lease back with work left; False if it was lost already.
+
+        Args:
+            lease: The lease.
+            pause: Seconds before the sweep looks at the lane again.
+            most: Commands per call from now on, until one is settled.
+            failed: Count a failed attempt.
+        """
+        ...
+
+    def hold(self, lease: Lease, reason: str) -> bool:
+        """Hold a session in doubt: nothing is sent to it; False if the lease was lost."""
+        ...
+
+    def renew(self, lease: Lease) -> bool:
+        """Renew a lease; False if it is lost."""
+        ...
+
+    def overdue(self) -> tuple[str, ...]:
+        """Return lanes with work that nobody works on, and put off their next look."""
+        ...
+
+
+class RedisLanes:
+    """Lanes in Redis or Valkey.
+
+    Args:
+        runner: Runs the scripts.
+        settings: Lease, dedup and retention times.
+    """
+
+    def __init__(self, runner: Runner, settings: Settings) -> None:
+        self._runner = runner
+        self._settings = settings
+        self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
+
+    def append(self, requests: Sequence[Append]) -> list[Appended]:
+        """See :meth:`Lanes.append`."""
+        if not requests:
+            return []
+        ready = [calls.append(self._of(item.key), item, self._settings) for item in requests]
+        ids = [group.command_id for item in requests for group in item.groups]
+        replies = self._runner.run_all(ready, command_ids=ids)
+        return [
+            calls.read_appended(item, reply) for item, reply in zip(requests, replies, strict=True)
+        ]
+
+    def claim(self, key: str, *, most: int) -> Claim | NoClaim:
+        """See :meth:`Lanes.claim`."""
+        token = secrets.token_hex(8)
+        reply = self._runner.run(calls.claim(self._of(key), key, token, most, self._settings))
+        if isinstance(reply, NoClaim):
+            return reply
+        return calls.read_claim(key, token, most, reply)
+
+    def bind(self, lease: Lease, session_id: str) -> Lease | None:
+        """See :meth:`Lanes.bind`."""
+        epoch = self._runner.run(calls.bind(self._of(lease.key), lease, session_id))
+        return Lease(key=lease.key, token=lease.token, epoch=epoch) if epoch else None
+
+    def intend(self, lease: Lease, intent: Intent) -> bool:
+        """See :meth:`Lanes.intend`."""
+        return self._runner.run(calls.intend(self._of(lease.key), lease, intent))
+
+    def settle(
+        self, lease: Lease, settlement: Settlement
+    ) -> tuple[Lease, Sequence[Command]] | None:
+        """See :meth:`Lanes.settle`."""
+        settled = self._runner.run(
+            calls.settle(self._of(lease.key), lease, settlement, self._settings)
+        )
+        if settled is None:
+            return None
+        epoch, commands = settled
+        return Lease(key=lease.key, token=lease.token, epoch=epoch), commands
+
+    def release(
+        self, lease: Lease, *, pause: float = 0.0, most: int | None = None, failed: bool = False
+    ) -> bool:
+        """See :meth:`Lanes.release`."""
+        call = calls.release(
+            self._of(lease.key),
+            lease,
+            pause=pause,
+            most=most,
+            failed=failed,
+            settings=self._settings,
+        )
+        return self._runner.run(call)
+
+    def hold(self, lease: Lease, reason: str) -> bool:
+        """See :meth:`Lanes.hold`."""
+        return self._runner.run(calls.hold(self._of(lease.key), lease, reason))
+
+    def renew(self, lease: Lease) -> bool:
+        """See :meth:`Lanes.renew`."""
+        key = self._of(lease.key).lease
+        return self._runner.run(calls.renew(key, lease.token, self._settings.lease))
+
+    def overdue(self) -> tuple[str, ...]:
+        """See :meth:`Lanes.overdue`."""
+        looks = [
+            calls.overdue(self._keys.ready(shard), self._keys.lease_prefix(shard), self._settings)
+            for shard in range(self._settings.shards)
+        ]
+        return tuple(key for found in self._runner.run_all(looks) for key in found)
+
+    def _of(self, key: str) -> SessionKeys:
+        return self._keys.session(key)

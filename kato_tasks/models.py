@@ -1,0 +1,331 @@
+"""The values that pass between the layers: frozen, keyword-only, without behaviour of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from pydantic import JsonValue
+
+PART: Final = "\n"
+"""Stands between a ``command_id`` and the part of a long call; no caller's id may hold it."""
+
+
+class Kind(StrEnum):
+    """What a command does to its session. The value is its mark in the lane."""
+
+    OBSERVE = "o"
+    """Add one observation."""
+    LEARN = "l"
+    """Make a pattern of the short-term memory and empty it."""
+    CLEAR_STM = "c"
+    """Empty the short-term memory, its accumulators and its clock."""
+    DELETE = "d"
+    """End the session; a later command under its key starts an empty one."""
+
+
+class PredictionMode(StrEnum):
+    """When the server computes predictions for a session."""
+
+    ON_DEMAND = "on_demand"
+    """When asked: cheap observes, and calls of one node may overlap."""
+    ALWAYS = "always"
+    """At every observe: the server then takes one call at a time per node."""
+
+
+class SessionState(StrEnum):
+    """Where a session is in its life, as the registry has it."""
+
+    NEW = "new"
+    """Known to us, with no session at a server yet."""
+    ACTIVE = "active"
+    """Bound to a session at a server."""
+    DOUBT = "doubt"
+    """Held: its last call may or may not have taken effect."""
+    ENDED = "ended"
+    """Deleted; its record stays until the retention setting runs out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionSpec:
+    """What a session is created with.
+
+    Attributes:
+        node: The node whose patterns it learns and predicts from.
+        instance: The name of the KATO server it lives on.
+        config: The caller's own overrides of the server's session config.
+        ttl: Seconds without a write after which the server forgets it; None for its default.
+        tags: Names to find it by, sorted.
+        predictions: When the server computes predictions.
+    """
+
+    node: str
+    instance: str
+    config: Mapping[str, JsonValue] = field(default_factory=dict)
+    ttl: int | None = None
+    tags: tuple[str, ...] = ()
+    predictions: PredictionMode = PredictionMode.ON_DEMAND
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionRecord:
+    """What the registry knows of one session.
+
+    Attributes:
+        key: The caller's name for it.
+        spec: What it is created with.
+        state: Where it is in its life.
+        session_id: The server's name for it; None while it has none.
+        time: KATO's ``time`` after our last acknowledged call.
+        epoch: How often the binding was switched.
+        appended: Commands accepted so far; the last one's position.
+        applied: Commands delivered so far; the last one's position.
+        created_at: Epoch seconds by the store's clock.
+        active_at: Epoch seconds of the last append or delivery.
+        doubt: Why the session is held; None if it is not.
+    """
+
+    key: str
+    spec: SessionSpec
+    state: SessionState
+    session_id: str | None
+    time: int
+    epoch: int
+    appended: int
+    applied: int
+    created_at: float
+    active_at: float
+    doubt: str | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many accepted commands wait for delivery."""
+        return self.appended - self.applied
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Commands of one kind that are accepted together under one ``command_id``.
+
+    Attributes:
+        command_id: Unique per session within the dedup window.
+        kind: What each of them does.
+        payloads: Their JSON, one per command; ``b""`` for kinds that carry none.
+    """
+
+    command_id: str
+    kind: Kind
+    payloads: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Append:
+    """Groups of commands for one lane, in order.
+
+    Attributes:
+        key: The session key.
+        spec: What the session is created with if this is its first use.
+        node: The node the caller insists on; None takes what the session has.
+        instance: The instance the caller insists on; None takes what the session has.
+        groups: What to accept; empty to register the session only.
+        bind: Make the session at the server even if no command waits.
+    """
+
+    key: str
+    spec: SessionSpec
+    node: str | None = None
+    instance: str | None = None
+    groups: tuple[Group, ...] = ()
+    bind: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """Where one group stands in its lane.
+
+    Attributes:
+        first: Position of its first command, from 1.
+        last: Position of its last command.
+        repeated: True if the group had been accepted before, and nothing was added now.
+    """
+
+    first: int
+    last: int
+    repeated: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Appended:
+    """The answer to an :class:`Append`.
+
+    Attributes:
+        groups: One entry per group, in order.
+        wake: True if nobody is at work on the lane, nor called to it: send one wake-up.
+    """
+
+    groups: tuple[Accepted, ...]
+    wake: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """One entry of a lane.
+
+    Attributes:
+        kind: What it does.
+        accepted_ms: When it was accepted, epoch milliseconds by the store's clock.
+        payload: Its JSON; ``b""`` for kinds that carry none.
+    """
+
+    kind: Kind
+    accepted_ms: int
+    payload: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lease:
+    """The right to write to one session.
+
+    Attributes:
+        key: The session key.
+        token: Random per claim; every script compares it.
+        epoch: The binding's epoch when it was claimed or last switched.
+    """
+
+    key: str
+    token: str
+    epoch: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A lane that is ours until the lease ends.
+
+    Attributes:
+        lease: Our right to it.
+        spec: What the session is created with.
+        session_id: The server's name for it; None if it has to be made.
+        time: KATO's ``time`` after the last acknowledged call.
+        applied: Position of the last delivered command.
+        most: How many commands a call may carry; lowered after a refusal.
+        attempts: How many calls failed since the last one that did not.
+        commands: The next commands, at most what was asked for.
+        now_ms: The store's clock at the claim, epoch milliseconds.
+    """
+
+    lease: Lease
+    spec: SessionSpec
+    session_id: str | None
+    time: int
+    applied: int
+    most: int
+    attempts: int
+    commands: tuple[Command, ...]
+    now_ms: int
+
+
+class NoClaim(StrEnum):
+    """Why a lane was not claimed."""
+
+    BUSY = "busy"
+    """Somebody else holds its lease."""
+    EMPTY = "empty"
+    """Nothing waits."""
+    DOUBT = "doubt"
+    """The session is held until its last call has been looked at."""
+    UNKNOWN = "unknown"
+    """No such session."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intent:
+    """What is about to be sent: written before the call, removed by its settlement.
+
+    Attributes:
+        first: Position of the first command.
+        count: How many commands go out in this call.
+        kind: What they do.
+        time: KATO's ``time`` before the call.
+        session_id: The server-side session the call goes to.
+    """
+
+    first: int
+    count: int
+    kind: Kind
+    time: int
+    session_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settlement:
+    """What a call has done.
+
+    Attributes:
+        first: Position of the first command it carried.
+        count: How many commands it carried.
+        time: KATO's ``time`` after it.
+        outcome: What a waiting caller may want to know (a pattern name, a refusal); None if
+            nothing but that it was applied.
+        refused: True if the server will never take these commands: they become dead letters.
+        unbind: True if the server-side session is gone by our own wish.
+        counts: Counters to raise, such as calls and the latency buckets.
+        more: How many further commands to read; 0 gives the lease back.
+    """
+
+    first: int
+    count: int
+    time: int
+    outcome: Outcome | None = None
+    refused: bool = False
+    unbind: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
+    more: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a receipt's holder is told beyond "applied".
+
+    Attributes:
+        pattern: The name of the pattern that a learn made; ``""`` if the server made none.
+        refusal: The server's words if it refused the command for good.
+    """
+
+    pattern: str | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a lane has come.
+
+    Attributes:
+        appended: Position of the last accepted command.
+        applied: Position of the last delivered command.
+        doubt: Why the session is held; None if it is not.
+    """
+
+    appended: int
+    applied: int
+    doubt: str | None = None
+
+
+class Turn(StrEnum):
+    """How the delivery of one lane ended."""
+
+    DONE = "done"
+    """All that waited is delivered."""
+    MORE = "more"
+    """The turn was over before the lane was empty: call again."""
+    BUSY = "busy"
+    """Somebody else is at work on it."""
+    PAUSED = "paused"
+    """The server could not be reached, or the node was not free: the sweep calls again."""
+    HELD = "held"
+    """The session is in doubt."""
+    LOST = "lost"
+    """The lease was lost on the way: whoever has it goes on."""
+    UNKNOWN = "unknown"
+    """No such session."""

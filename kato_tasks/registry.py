@@ -1,0 +1,202 @@
+"""The registry: what is known of each session, for reading. Only the lanes' scripts write it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from kato_tasks.keys import Keys
+from kato_tasks.models import Outcome, Progress, SessionRecord, SessionState
+from kato_tasks.scripts import Runner
+from kato_tasks.scripts.codec import decode_outcome, decode_spec
+from kato_tasks.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stats:
+    """Counters over all sessions.
+
+    Attributes:
+        counts: Counters by name: ``applied``, ``observations``, ``calls``, ``held`` and so on.
+        latency: How many commands took how long, by bucket (:mod:`kato_tasks.instrumentation`).
+        ready: Lanes with work.
+        sessions: Sessions in the registry.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    latency: Mapping[int, int] = field(default_factory=dict)
+    ready: int = 0
+    sessions: int = 0
+
+
+class Registry(Protocol):
+    """What can be read of the sessions."""
+
+    def get(self, key: str) -> SessionRecord | None:
+        """Return what is known of one session; None if nothing is."""
+        ...
+
+    def progress(self, key: str) -> Progress | None:
+        """Return how far a lane has come; None if the session is unknown."""
+        ...
+
+    def outcome(self, key: str, seq: int) -> Outcome | None:
+        """Return what is remembered of the command at position ``seq``; None if nothing is."""
+        ...
+
+    def recent(self, *, limit: int, offset: int = 0) -> list[SessionRecord]:
+        """Return sessions by their last use, the latest first.
+
+        Args:
+            limit: Most records to return.
+            offset: How many to pass over.
+        """
+        ...
+
+    def walk(self) -> Iterator[SessionRecord]:
+        """Return all sessions, in no order, in bounded steps."""
+        ...
+
+    def stats(self) -> Stats:
+        """Return the counters, summed over all shards."""
+        ...
+
+
+_FIELDS: Final = (
+    "spec",
+    "state",
+    "sid",
+    "time",
+    "epoch",
+    "appended",
+    "applied",
+    "created_ms",
+    "active_ms",
+    "doubt",
+)
+_STEP: Final = 500
+_LATENCY: Final = "latency:"
+
+
+class RedisRegistry:
+    """The registry in Redis or Valkey.
+
+    Args:
+        runner: Reaches the store.
+        settings: Prefix and shards.
+    """
+
+    def __init__(self, runner: Runner, settings: Settings) -> None:
+        self._runner = runner
+        self._client = runner.client
+        self._shards = range(settings.shards)
+        self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
+
+    def get(self, key: str) -> SessionRecord | None:
+        """See :meth:`Registry.get`."""
+        with self._runner.translated():
+            values = self._client.hmget(self._keys.session(key).session, _FIELDS)
+        return _record(key, values)
+
+    def progress(self, key: str) -> Progress | None:
+        """See :meth:`Registry.progress`."""
+        with self._runner.translated():
+            values: Any = self._client.hmget(
+                self._keys.session(key).session, ("appended", "applied", "doubt")
+            )
+        appended, applied, doubt = values
+        if appended is None:
+            return None
+        return Progress(
+            appended=int(appended),
+            applied=int(applied or 0),
+            doubt=doubt.decode() if doubt else None,
+        )
+
+    def outcome(self, key: str, seq: int) -> Outcome | None:
+        """See :meth:`Registry.outcome`."""
+        with self._runner.translated():
+            found: Any = self._client.zrange(
+                self._keys.session(key).outcomes, seq, seq, byscore=True
+            )
+        return decode_outcome(found[0].split(b" ", 1)[1]) if found else None
+
+    def recent(self, *, limit: int, offset: int = 0) -> list[SessionRecord]:
+        """See :meth:`Registry.recent`."""
+        merged: list[tuple[float, str]] = []
+        with self._runner.translated(), self._client.pipeline(transaction=False) as pipe:
+            for shard in self._shards:
+                pipe.zrange(
+                    self._keys.activity(shard), 0, offset + limit - 1, desc=True, withscores=True
+                )
+            for members in pipe.execute():
+                merged += [(score, member.decode()) for member, score in members]
+        merged.sort(reverse=True)
+        return self._records([key for _, key in merged[offset : offset + limit]])
+
+    def walk(self) -> Iterator[SessionRecord]:
+        """See :meth:`Registry.walk`."""
+        for shard in self._shards:
+            cursor = 0
+            while True:
+                with self._runner.translated():
+                    reply: Any = self._client.zscan(self._keys.activity(shard), cursor, count=_STEP)
+                cursor, members = reply
+                yield from self._records([member.decode() for member, _ in members])
+                if cursor == 0:
+                    break
+
+    def stats(self) -> Stats:
+        """See :meth:`Registry.stats`."""
+        with self._runner.translated(), self._client.pipeline(transaction=False) as pipe:
+            for shard in self._shards:
+                pipe.hgetall(self._keys.stats(shard))
+                pipe.zcard(self._keys.ready(shard))
+                pipe.zcard(self._keys.activity(shard))
+            replies = pipe.execute()
+        counts = _summed(replies[::3])
+        latency = {name: counts.pop(name) for name in list(counts) if name.startswith(_LATENCY)}
+        return Stats(
+            counts=dict(counts),
+            latency={int(name.removeprefix(_LATENCY)): count for name, count in latency.items()},
+            ready=sum(replies[1::3]),
+            sessions=sum(replies[2::3]),
+        )
+
+    def _records(self, keys: Sequence[str]) -> list[SessionRecord]:
+        if not keys:
+            return []
+        with self._runner.translated(), self._client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hmget(self._keys.session(key).session, _FIELDS)
+            replies = pipe.execute()
+        found = (_record(key, values) for key, values in zip(keys, replies, strict=True))
+        return [record for record in found if record is not None]
+
+
+def _summed(hashes: Iterable[Mapping[bytes, bytes]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for counters in hashes:
+        total.update({name.decode(): int(value) for name, value in counters.items()})
+    return total
+
+
+def _record(key: str, values: Sequence[Any]) -> SessionRecord | None:
+    spec, state, sid, time, epoch, appended, applied, created, active, doubt = values
+    if spec is None:
+        return None
+    return SessionRecord(
+        key=key,
+        spec=decode_spec(spec),
+        state=SessionState.DOUBT if doubt else SessionState(state.decode()),
+        session_id=sid.decode() or None,
+        time=int(time),
+        epoch=int(epoch),
+        appended=int(appended),
+        applied=int(applied),
+        created_at=int(created) / 1000,
+        active_at=int(active) / 1000,
+        doubt=doubt.decode() if doubt else None,
+    )

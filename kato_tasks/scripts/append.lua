@@ -1,0 +1,67 @@
+-- Accept groups of commands into one lane, each group once per command_id.
+-- A new (or ended) session is registered with the given spec; a known one keeps its own.
+--
+-- KEYS  1 session  2 lane  3 ids  4 lease  5 ready  6 activity
+-- ARGV  1 session key   2 spec (JSON)   3 node of the spec   4 instance of the spec
+--       5 node insisted on, or ''       6 instance insisted on, or ''
+--       7 '1' to have the session made at the server even if no command waits
+--       8 wake-up grace, ms   9 ids remembered   10 ids kept, ms   11 record kept, ms
+--       12.. per group: command_id, kind, number of payloads, the payloads
+-- Returns  {'conflict', field, known value}
+--     or   {'ok', 1 if a wake-up is needed, then per group: first position, 1 if repeated}
+local session, lane, ids = KEYS[1], KEYS[2], KEYS[3]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local known = redis.call('HMGET', session, 'node', 'instance', 'state', 'appended', 'applied')
+local appended = tonumber(known[4] or 0)
+local over = known[3] == 'ended' and known[4] == known[5]
+if known[1] and not over then
+  if ARGV[5] ~= '' and ARGV[5] ~= known[1] then return {'conflict', 'node', known[1]} end
+  if ARGV[6] ~= '' and ARGV[6] ~= known[2] then return {'conflict', 'instance', known[2]} end
+end
+
+local reply, added, group = {'ok', 0}, 0, 12
+while group <= #ARGV do
+  local id, kind, count = ARGV[group], ARGV[group + 1], tonumber(ARGV[group + 2])
+  local first = redis.call('ZSCORE', ids, id)
+  if first then
+    reply[#reply + 1], reply[#reply + 2] = tonumber(first), 1
+  else
+    local mark = kind .. ' ' .. now .. ' '
+    local entries = {}
+    for i = 1, count do entries[i] = mark .. ARGV[group + 2 + i] end
+    redis.call('RPUSH', lane, unpack(entries))
+    redis.call('ZADD', ids, appended + 1, id)
+    reply[#reply + 1], reply[#reply + 2] = appended + 1, 0
+    appended, added = appended + count, added + count
+  end
+  group = group + 3 + count
+end
+
+local bind = ARGV[7] == '1'
+if known[1] and not over and added == 0 and not bind then return reply end
+if not known[1] or (over and (added > 0 or bind)) then
+  redis.call('HSET', session, 'spec', ARGV[2], 'node', ARGV[3], 'instance', ARGV[4],
+    'state', 'new', 'created_ms', now)
+  if not known[1] then
+    redis.call('HSET', session, 'sid', '', 'time', 0, 'epoch', 0, 'applied', 0)
+  end
+end
+redis.call('HSET', session, 'appended', appended, 'active_ms', now)
+redis.call('ZADD', KEYS[6], now, ARGV[1])
+if added > 0 then
+  redis.call('ZREMRANGEBYRANK', ids, 0, -1 - tonumber(ARGV[9]))
+  redis.call('PEXPIRE', ids, ARGV[10])
+end
+
+local sid = redis.call('HGET', session, 'sid')
+if bind and sid == '' then redis.call('HSET', session, 'bind', 1) end
+if added > 0 or (bind and sid == '') then
+  redis.call('PERSIST', session)
+  local called = redis.call('ZADD', KEYS[5], 'NX', now + tonumber(ARGV[8]), ARGV[1])
+  if called == 1 and redis.call('EXISTS', KEYS[4]) == 0 then reply[2] = 1 end
+elseif redis.call('ZSCORE', KEYS[5], ARGV[1]) == false then
+  redis.call('PEXPIRE', session, ARGV[11])
+end
+return reply

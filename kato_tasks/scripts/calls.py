@@ -1,0 +1,262 @@
+"""One typed callable per script; what they take and answer is said in the scripts' headers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from kato_tasks.errors import SessionConflict
+from kato_tasks.keys import SessionKeys
+from kato_tasks.models import (
+    Accepted,
+    Append,
+    Appended,
+    Claim,
+    Command,
+    Intent,
+    Kind,
+    Lease,
+    NoClaim,
+    Settlement,
+)
+from kato_tasks.scripts.codec import decode_spec, encode_outcome, encode_spec
+from kato_tasks.scripts.runner import Call, Script
+from kato_tasks.settings import Settings
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _text(value: bytes) -> str:
+    return value.decode()
+
+
+def read_command(entry: bytes) -> Command:
+    """Return the command that a lane's entry stands for."""
+    kind, accepted_ms, payload = entry.split(b" ", 2)
+    return Command(kind=Kind(_text(kind)), accepted_ms=int(accepted_ms), payload=payload)
+
+
+def _appended(reply: list[Any]) -> list[Any]:
+    return reply
+
+
+_APPEND: Final = Script.load("append", _appended)
+
+
+def append(keys: SessionKeys, request: Append, settings: Settings) -> Call[list[Any]]:
+    """Accept groups of commands; read the reply with :func:`read_appended`."""
+    args: list[str | int | bytes] = [
+        request.key,
+        encode_spec(request.spec),
+        request.spec.node,
+        request.spec.instance,
+        request.node or "",
+        request.instance or "",
+        int(request.bind),
+        _ms(settings.wake_grace),
+        settings.dedup_ids,
+        _ms(settings.dedup_seconds),
+        _ms(settings.retention),
+    ]
+    for group in request.groups:
+        args += (group.command_id, group.kind.value, len(group.payloads), *group.payloads)
+    slots = [keys.session, keys.lane, keys.ids, keys.lease, keys.ready, keys.activity]
+    return Call(script=_APPEND, keys=slots, args=args)
+
+
+def read_appended(request: Append, reply: list[Any]) -> Appended:
+    """Return what the append script answered.
+
+    Raises:
+        SessionConflict: The key is in use with another node or instance.
+    """
+    if reply[0] == b"conflict":
+        field, known = _text(reply[1]), _text(reply[2])
+        asked = request.node if field == "node" else request.instance
+        raise SessionConflict(request.key, field, known, asked or "")
+    return Appended(groups=tuple(_accepted(request, reply)), wake=bool(reply[1]))
+
+
+def _accepted(request: Append, reply: list[Any]) -> Iterator[Accepted]:
+    for position, group in enumerate(request.groups):
+        first, repeated = reply[2 + 2 * position : 4 + 2 * position]
+        yield Accepted(first=first, last=first + len(group.payloads) - 1, repeated=bool(repeated))
+
+
+def _claimed(reply: list[Any]) -> NoClaim | list[Any]:
+    return reply if reply[0] == b"claimed" else NoClaim(_text(reply[0]))
+
+
+_CLAIM: Final = Script.load("claim", _claimed)
+
+
+def claim(
+    keys: SessionKeys, key: str, token: str, most: int, settings: Settings
+) -> Call[NoClaim | list[Any]]:
+    """Take a lane's lease; read the reply with :func:`read_claim`."""
+    return Call(
+        script=_CLAIM,
+        keys=[keys.session, keys.lane, keys.lease, keys.ready],
+        args=[key, token, _ms(settings.lease), most, _ms(settings.retention)],
+    )
+
+
+def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
+    """Return what the claim script answered when the lane is ours."""
+    _, now_ms, spec, sid, time, epoch, applied, lowered, attempts, entries = reply
+    return Claim(
+        lease=Lease(key=key, token=token, epoch=int(epoch)),
+        spec=decode_spec(spec),
+        session_id=_text(sid) or None,
+        time=int(time),
+        applied=int(applied),
+        most=int(lowered or most),
+        attempts=int(attempts or 0),
+        commands=tuple(map(read_command, entries)),
+        now_ms=now_ms,
+    )
+
+
+_BIND: Final = Script.load("bind", int)
+
+
+def bind(keys: SessionKeys, lease: Lease, session_id: str) -> Call[int]:
+    """Bind a session; answers the new epoch, or 0 if the lease is not ours."""
+    return Call(
+        script=_BIND,
+        keys=[keys.session, keys.lease],
+        args=[lease.token, lease.epoch, session_id],
+    )
+
+
+_INTEND: Final = Script.load("intend", bool)
+
+
+def intend(keys: SessionKeys, lease: Lease, intent: Intent) -> Call[bool]:
+    """Write an intent; answers False if the lease is not ours."""
+    written = {
+        "first": intent.first,
+        "count": intent.count,
+        "kind": intent.kind.value,
+        "time": intent.time,
+        "sid": intent.session_id,
+        "token": lease.token,
+    }
+    return Call(
+        script=_INTEND,
+        keys=[keys.session, keys.lease],
+        args=[lease.token, lease.epoch, intent.first, json.dumps(written)],
+    )
+
+
+def _settled(reply: list[Any]) -> tuple[int, tuple[Command, ...]] | None:
+    if not reply[0]:
+        return None
+    return reply[1], tuple(map(read_command, reply[2]))
+
+
+_SETTLE: Final = Script.load("settle", _settled)
+_OUTCOMES_KEPT: Final = 86_400.0
+
+
+def settle(
+    keys: SessionKeys, lease: Lease, settlement: Settlement, settings: Settings
+) -> Call[tuple[int, tuple[Command, ...]] | None]:
+    """Settle a call; answers the epoch and the next commands, or None if refused."""
+    args: list[str | int | bytes] = [
+        lease.key,
+        lease.token,
+        lease.epoch,
+        settlement.first,
+        settlement.count,
+        settlement.time,
+        encode_outcome(settlement.outcome),
+        int(settlement.refused),
+        int(settlement.unbind),
+        settlement.more,
+        _ms(settings.lease),
+        settings.outcomes,
+        _ms(_OUTCOMES_KEPT),
+        settings.dead_letters,
+        _ms(settings.retention),
+        _ms(settings.wake_grace),
+    ]
+    for name, increment in settlement.counts.items():
+        args += (name, increment)
+    slots = [keys.session, keys.lane, keys.lease, keys.ready]
+    slots += [keys.activity, keys.outcomes, keys.dead, keys.stats]
+    return Call(script=_SETTLE, keys=slots, args=args)
+
+
+_RELEASE: Final = Script.load("release", bool)
+
+
+def release(  # noqa: PLR0913 - one value per fact that the script takes
+    keys: SessionKeys,
+    lease: Lease,
+    *,
+    pause: float,
+    most: int | None,
+    failed: bool,
+    settings: Settings,
+) -> Call[bool]:
+    """Give a lease back with work left."""
+    return Call(
+        script=_RELEASE,
+        keys=[keys.session, keys.lane, keys.lease, keys.ready],
+        args=[
+            lease.key,
+            lease.token,
+            round(pause * 1000),
+            most or "",
+            int(failed),
+            _ms(settings.retention),
+        ],
+    )
+
+
+_HOLD: Final = Script.load("hold", bool)
+
+
+def hold(keys: SessionKeys, lease: Lease, reason: str) -> Call[bool]:
+    """Hold a session in doubt."""
+    return Call(
+        script=_HOLD,
+        keys=[keys.session, keys.lease, keys.ready, keys.stats],
+        args=[lease.key, lease.token, reason],
+    )
+
+
+_RENEW: Final = Script.load("renew", bool)
+
+
+def renew(lease_key: str, token: str, seconds: float) -> Call[bool]:
+    """Renew a lease; answers False if it is not ours any more."""
+    return Call(script=_RENEW, keys=[lease_key], args=[token, _ms(seconds)])
+
+
+_UNLOCK: Final = Script.load("unlock", bool)
+
+
+def unlock(lease_key: str, token: str) -> Call[bool]:
+    """Give back a lease that guards no lane."""
+    return Call(script=_UNLOCK, keys=[lease_key], args=[token])
+
+
+def _session_keys(reply: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(map(_text, reply))
+
+
+_OVERDUE: Final = Script.load("overdue", _session_keys)
+
+
+def overdue(ready: str, lease_prefix: str, settings: Settings) -> Call[tuple[str, ...]]:
+    """Find lanes with work that nobody works on."""
+    return Call(
+        script=_OVERDUE,
+        keys=[ready],
+        args=[lease_prefix, settings.sweep_lanes, _ms(settings.wake_grace)],
+    )

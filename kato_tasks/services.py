@@ -1,0 +1,141 @@
+"""The one place that opens and closes connections."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from kato_tasks.delivery import Deliverer, LeaseKeeper, sweep
+from kato_tasks.kato import KatoClient
+from kato_tasks.lanes import RedisLanes, Wake
+from kato_tasks.nodes import RedisNodes
+from kato_tasks.registry import RedisRegistry
+from kato_tasks.scripts import Runner, open_redis
+from kato_tasks.sessions import Intake, Oracle, Sessions
+from kato_tasks.settings import Settings
+
+_RENEWALS_PER_LEASE = 3
+
+
+class Clients:
+    """One pooled KATO client per instance, opened at its first use.
+
+    Args:
+        settings: Instances, time-outs and limits.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clients: dict[str, KatoClient] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str) -> KatoClient:
+        """Return the client of an instance.
+
+        Raises:
+            UnknownInstance: No instance of that name is configured.
+        """
+        client = self._clients.get(name)
+        if client is not None:
+            return client
+        url = self._settings.instance_url(name)
+        with self._lock:
+            if name not in self._clients:
+                self._clients[name] = KatoClient(
+                    url,
+                    timeout=self._settings.kato_timeout,
+                    connect_timeout=self._settings.kato_connect_timeout,
+                    max_connections=self._settings.kato_connections,
+                )
+            return self._clients[name]
+
+    def close(self) -> None:
+        """Close every client that was opened."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+
+class Services:
+    """Everything a process needs, wired. Opening it connects nothing yet; closing it closes all.
+
+    Args:
+        settings: What to connect to.
+        wake: Calls workers to lanes with work.
+
+    Attributes:
+        settings: The settings.
+        lanes: The lanes.
+        registry: What is known of the sessions.
+        nodes: Whose calls go one at a time.
+        clients: The KATO clients by instance name.
+        sessions: Sessions by key, for producers.
+        deliverer: Delivers lanes, for workers.
+    """
+
+    def __init__(self, settings: Settings, wake: Wake) -> None:
+        self.settings = settings
+        self._wake = wake
+        self._redis = open_redis(
+            settings.redis_url,
+            timeout=settings.store_timeout,
+            max_connections=settings.worker_threads * 2 + 16,
+        )
+        runner = Runner(self._redis, settings.redis_url)
+        self.lanes = RedisLanes(runner, settings)
+        self.registry = RedisRegistry(runner, settings)
+        self.nodes = RedisNodes(runner, settings)
+        self.clients = Clients(settings)
+        self._keeper = LeaseKeeper(settings.lease / _RENEWALS_PER_LEASE)
+        self.sessions = _sessions(self, self.clients, wake)
+        self.deliverer = Deliverer(
+            lanes=self.lanes,
+            nodes=self.nodes,
+            client=self.clients,
+            keeper=self._keeper,
+            settings=settings,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def wake(self, keys: list[str]) -> None:
+        """Call workers to lanes."""
+        self._wake(keys)
+
+    def sweep(self) -> int:
+        """Call workers to lanes with work that nobody works on; how many there were.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        return sweep(self.lanes, self._wake)
+
+    def close(self) -> None:
+        """Close all connections. Idempotent."""
+        self._keeper.close()
+        self.clients.close()
+        self._redis.close()
+
+
+def _sessions(services: Services, client: Callable[[str], KatoClient], wake: Wake) -> Sessions:
+    settings, registry = services.settings, services.registry
+    intake = Intake(
+        lanes=services.lanes,
+        registry=registry,
+        wake=wake,
+        max_observation_bytes=settings.max_observation_bytes,
+    )
+    oracle = Oracle(registry=registry, nodes=services.nodes, client=client)
+    return Sessions(intake=intake, oracle=oracle, registry=registry, settings=settings)

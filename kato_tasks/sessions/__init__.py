@@ -1,0 +1,18 @@
+"""Sessions by the caller's own key: what producers hold in their hands."""
+
+from kato_tasks.sessions.intake import Intake
+from kato_tasks.sessions.oracle import Oracle
+from kato_tasks.sessions.receipts import Applied, Receipt, wait_for
+from kato_tasks.sessions.session import Session, group_commands
+from kato_tasks.sessions.sessions import Sessions
+
+__all__ = [
+    "Applied",
+    "Intake",
+    "Oracle",
+    "Receipt",
+    "Session",
+    "Sessions",
+    "group_commands",
+    "wait_for",
+]

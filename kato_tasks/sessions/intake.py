@@ -1,0 +1,68 @@
+"""Accepts commands: puts them into their lanes and calls workers to idle ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kato_tasks.errors import InvalidInput
+from kato_tasks.lanes import Lanes, Wake
+from kato_tasks.models import Append, Appended
+from kato_tasks.registry import Registry
+from kato_tasks.sessions.receipts import Receipt
+
+
+class Intake:
+    """Accepts commands for the sessions of one store.
+
+    Args:
+        lanes: Takes the commands.
+        registry: Tells receipts how far their lanes have come.
+        wake: Calls workers to lanes with work.
+        max_observation_bytes: Longest observation that is accepted.
+    """
+
+    def __init__(
+        self, *, lanes: Lanes, registry: Registry, wake: Wake, max_observation_bytes: int
+    ) -> None:
+        self.max_observation_bytes = max_observation_bytes
+        self.registry = registry
+        self._lanes = lanes
+        self._wake = wake
+
+    def register(self, request: Append) -> None:
+        """Make a session known without a command.
+
+        Raises:
+            SessionConflict: The key is in use with another node or instance.
+            StoreUnavailable: Repeat the call.
+        """
+        self._append([request])
+
+    def accept(self, requests: Sequence[Append]) -> list[Receipt]:
+        """Accept commands of several sessions in one round trip.
+
+        Args:
+            requests: Each with at least one group, and no group empty.
+
+        Raises:
+            InvalidInput: There is no command in a request; nothing was accepted.
+            SessionConflict: A key is in use with another node or instance.
+            StoreUnavailable: Repeat the call; what had been accepted is not added again.
+        """
+        for request in requests:
+            if not request.groups or not all(group.payloads for group in request.groups):
+                raise InvalidInput("observations", "are empty", "at least one")
+        answers = self._append(requests)
+        return [
+            Receipt.of(request, answer.groups, self.registry)
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+
+    def _append(self, requests: Sequence[Append]) -> list[Appended]:
+        answers = self._lanes.append(requests)
+        idle = [
+            request.key for request, answer in zip(requests, answers, strict=True) if answer.wake
+        ]
+        if idle:
+            self._wake(idle)
+        return answers

@@ -1,0 +1,112 @@
+"""Receipts: where an accepted command stands in its lane, and how to wait for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from kato_tasks.errors import CommandRefused, SessionInDoubt, WaitTimeout
+from kato_tasks.models import PART, Accepted, Append, Progress
+from kato_tasks.registry import Registry
+
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """What became of a command.
+
+    Attributes:
+        seq: Its position in its lane.
+        pattern: For a learn, the name of the pattern it made (``""`` if the server made none);
+            None for other commands, and once a day has passed.
+    """
+
+    seq: int
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """Proof that commands were accepted: they will take effect, once and in order.
+
+    Attributes:
+        key: The session key.
+        command_id: What to give again when an append has to be repeated.
+        first: Position of the first command, from 1.
+        seq: Position of the last command.
+        repeated: True if the commands had been accepted before and nothing was added now.
+    """
+
+    key: str
+    command_id: str
+    first: int
+    seq: int
+    repeated: bool
+    _registry: Registry = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, request: Append, accepted: Sequence[Accepted], registry: Registry) -> Receipt:
+        """Return the receipt of a request's groups."""
+        return cls(
+            key=request.key,
+            command_id=request.groups[0].command_id.partition(PART)[0],
+            first=accepted[0].first,
+            seq=accepted[-1].last,
+            repeated=all(group.repeated for group in accepted),
+            _registry=registry,
+        )
+
+    @property
+    def applied(self) -> bool:
+        """True once the last command has been delivered (or refused by the server)."""
+        progress = self._registry.progress(self.key)
+        return progress is not None and progress.applied >= self.seq
+
+    def wait(self, timeout: float = 30.0) -> Applied:
+        """Wait until the last command has taken effect.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            CommandRefused: The server refused the last command for good.
+            SessionInDoubt: The session is held; nothing is delivered until it is looked at.
+            WaitTimeout: It was not delivered in time; it still will be.
+            StoreUnavailable: The store did not answer.
+        """
+        wait_for(self._registry, self.key, self.seq, timeout)
+        outcome = self._registry.outcome(self.key, self.seq)
+        if outcome is None:
+            return Applied(seq=self.seq)
+        if outcome.refusal is not None:
+            raise CommandRefused(self.key, self.seq, outcome.refusal)
+        return Applied(seq=self.seq, pattern=outcome.pattern)
+
+
+def wait_for(registry: Registry, key: str, seq: int, timeout: float) -> None:
+    """Wait until a lane has been delivered up to position ``seq``.
+
+    Raises:
+        SessionInDoubt: The session is held.
+        WaitTimeout: It took longer than ``timeout`` seconds.
+    """
+    until, pause = time.monotonic() + timeout, _FIRST_PAUSE
+    while True:
+        progress = registry.progress(key) or Progress(appended=0, applied=0)
+        if progress.applied >= seq:
+            return
+        if progress.doubt is not None:
+            raise SessionInDoubt(key, progress.doubt)
+        if time.monotonic() >= until:
+            raise WaitTimeout(
+                f"command {seq} of session {key!r}",
+                timeout,
+                f"{progress.applied} of {progress.appended} commands are delivered, the rest "
+                "will be; is a worker running?",
+            )
+        time.sleep(pause)
+        pause = min(_LONGEST_PAUSE, pause * 1.5)

@@ -1,0 +1,97 @@
+"""What a session is created with: checked, placed on an instance, with the defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Final
+
+from pydantic import JsonValue
+
+from kato_tasks import naming
+from kato_tasks.errors import InvalidInput
+from kato_tasks.kato import validate_config
+from kato_tasks.models import PredictionMode, SessionSpec
+from kato_tasks.settings import Settings
+
+_LONGEST_TTL: Final = 251_500_000_000
+"""The server answers 500 beyond it (kato-api 2)."""
+_PREDICTIONS: Final = "process_predictions"
+
+
+def make_spec(  # noqa: PLR0913 - the options of a session
+    settings: Settings,
+    *,
+    node: str,
+    instance: str | None = None,
+    config: Mapping[str, JsonValue] | None = None,
+    ttl: int | None = None,
+    tags: Sequence[str] = (),
+    predictions: PredictionMode | str | None = None,
+) -> SessionSpec:
+    """Return the spec of a session; see :meth:`Sessions.session` for the arguments.
+
+    Raises:
+        InvalidInput: An argument is out of its range.
+        UnknownInstance: No such instance is configured.
+    """
+    naming.check_node(node)
+    overrides, mode = _split_config(settings, config or {}, predictions)
+    return SessionSpec(
+        node=node,
+        instance=_choose_instance(settings, node, instance),
+        config=overrides,
+        ttl=_check_ttl(settings.ttl if ttl is None else ttl),
+        tags=naming.check_tags(tags) if tags else (),
+        predictions=mode,
+    )
+
+
+def _split_config(
+    settings: Settings,
+    config: Mapping[str, JsonValue],
+    predictions: PredictionMode | str | None,
+) -> tuple[Mapping[str, JsonValue], PredictionMode]:
+    """Take ``process_predictions`` out: when predictions are computed is our own option."""
+    overrides = validate_config(config) if config else {}
+    wanted = overrides.pop(_PREDICTIONS, None)
+    if predictions is not None:
+        return overrides, _check_mode(predictions)
+    if wanted is None:
+        return overrides, settings.predictions
+    return overrides, PredictionMode.ALWAYS if wanted else PredictionMode.ON_DEMAND
+
+
+def _choose_instance(settings: Settings, node: str, wanted: str | None) -> str:
+    if wanted is None:
+        return place(node, tuple(settings.instances))
+    settings.instance_url(wanted)
+    return wanted
+
+
+def place(node: str, instances: Sequence[str]) -> str:
+    """Return the instance for a node: the same in every process, evenly spread.
+
+    Patterns live per node on an instance, so all sessions of one folded node go together; when
+    an instance is added, only nodes that move to it change their place (rendezvous hashing).
+    """
+    folded = naming.fold_node(node)
+    return max(
+        instances,
+        key=lambda name: blake2b(f"{name}\0{folded}".encode(), digest_size=8).digest(),
+    )
+
+
+def _check_ttl(ttl: object) -> int | None:
+    if ttl is None:
+        return None
+    if isinstance(ttl, bool) or not isinstance(ttl, int) or not 1 <= ttl <= _LONGEST_TTL:
+        raise InvalidInput("ttl", f"is {ttl!r}", f"whole seconds from 1 to {_LONGEST_TTL}")
+    return ttl
+
+
+def _check_mode(mode: PredictionMode | str) -> PredictionMode:
+    try:
+        return PredictionMode(mode)
+    except ValueError:
+        raise InvalidInput("predictions", f"is {mode!r}", "on_demand or always") from None

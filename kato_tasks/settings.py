@@ -1,0 +1,159 @@
+"""Settings: one frozen object, read from the environment once and passed down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from kato_tasks import naming
+from kato_tasks.errors import InvalidInput, UnknownInstance
+from kato_tasks.models import PredictionMode
+from kato_tasks.observations import explain
+
+PREFIX = "KATO_TASKS_"
+"""What the environment variables begin with: ``redis_url`` is ``KATO_TASKS_REDIS_URL``."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its default. Times are seconds unless said.
+
+    Attributes:
+        redis_url: Our store: lanes, registry, leases. Redis >= 7 or Valkey.
+        broker_url: Celery's broker; the store's URL if absent.
+        instances: KATO servers by name, as ``name=url,name=url`` or a JSON object.
+        prefix: What every Redis key begins with.
+        shards: In how many hash slots the sessions are spread. Fixed for the life of a store.
+        store_timeout: How long one round trip to the store may take.
+        kato_timeout: How long one KATO call may take.
+        kato_connect_timeout: How long connecting to KATO may take.
+        kato_connections: Connections to one KATO server, per process (its own limit is 100).
+        predictions: When the server computes predictions, unless a session says otherwise.
+        ttl: Seconds without a write after which KATO forgets a session; None for its default.
+        batch_commands: Most observations in one call.
+        batch_bytes: Most JSON in one call, unless one observation alone is longer.
+        max_observation_bytes: Longest observation that is accepted.
+        lease: How long a lane is claimed; renewed every third of it.
+        turn: How long one lane is delivered before others have their turn.
+        node_wait: How long a turn waits for a node whose calls go one at a time.
+        retry_first: Pause after the first call that could not be made.
+        retry_most: Longest such pause.
+        wake_grace: How long a wake-up may take before the sweep sends another.
+        wake_lanes: Most lanes that one wake-up message names.
+        sweep_interval: How often each worker and beat look for lanes that nobody works on.
+        sweep_lanes: Most lanes of one shard that one sweep takes up.
+        dedup_ids: How many command_ids a session remembers.
+        dedup_seconds: How long it remembers them after its last append.
+        outcomes: How many learn results and refusals a session remembers, for a day.
+        dead_letters: How many dead letters a shard keeps.
+        retention: How long a record stays after its session's last use.
+        queue_prefix: What the names of the Celery queues begin with.
+        worker_threads: How many lanes one worker process delivers at a time.
+        flower_port: Where Flower listens, on loopback.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    broker_url: str = ""
+    instances: Annotated[Mapping[str, str], NoDecode] = Field(
+        default_factory=lambda: {"default": "http://127.0.0.1:8000"}
+    )
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "kt"
+    shards: Annotated[int, Field(ge=1, le=1024)] = 16
+    store_timeout: Seconds = 5.0
+    kato_timeout: Seconds = 30.0
+    kato_connect_timeout: Seconds = 5.0
+    kato_connections: Annotated[int, Field(ge=1, le=100)] = 32
+    predictions: PredictionMode = PredictionMode.ON_DEMAND
+    ttl: Annotated[int, Field(ge=1)] | None = None
+    batch_commands: Annotated[int, Field(ge=1, le=1000)] = 200
+    batch_bytes: Annotated[int, Field(ge=1)] = 1_000_000
+    max_observation_bytes: Annotated[int, Field(ge=2)] = 65_536
+    lease: Seconds = 15.0
+    turn: Seconds = 2.0
+    node_wait: Seconds = 1.0
+    retry_first: Seconds = 0.5
+    retry_most: Seconds = 30.0
+    wake_grace: Seconds = 5.0
+    wake_lanes: Annotated[int, Field(ge=1, le=1000)] = 8
+    sweep_interval: Seconds = 1.0
+    sweep_lanes: Annotated[int, Field(ge=1, le=10_000)] = 200
+    dedup_ids: Annotated[int, Field(ge=1)] = 10_000
+    dedup_seconds: Seconds = 86_400.0
+    outcomes: Annotated[int, Field(ge=1)] = 1_000
+    dead_letters: Annotated[int, Field(ge=1)] = 10_000
+    retention: Seconds = 86_400.0 * 30
+    queue_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = "kato_tasks."
+    worker_threads: Annotated[int, Field(ge=1, le=512)] = 16
+    flower_port: Annotated[int, Field(ge=0, le=65_535)] = 5555
+
+    @field_validator("instances", mode="before")
+    @classmethod
+    def _read_instances(cls, value: object) -> object:
+        return parse_instances(value) if isinstance(value, str) else value
+
+    @field_validator("instances")
+    @classmethod
+    def _check_instances(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        if not value:
+            raise InvalidInput("instances", "are empty", "at least one name=url")
+        return {naming.check_instance_name(name): _check_url(url) for name, url in value.items()}
+
+    @property
+    def broker(self) -> str:
+        """The URL of Celery's broker."""
+        return self.broker_url or self.redis_url
+
+    def instance_url(self, name: str) -> str:
+        """Return the URL of an instance.
+
+        Raises:
+            UnknownInstance: No instance of that name is configured.
+        """
+        try:
+            return self.instances[name]
+        except KeyError:
+            raise UnknownInstance(name, tuple(self.instances)) from None
+
+    @classmethod
+    def load(cls, **overrides: object) -> Self:
+        """Return the settings of the environment, with ``overrides`` on top.
+
+        Raises:
+            InvalidInput: A value is out of its range; the sentence names the setting.
+        """
+        try:
+            return cls.model_validate(overrides) if overrides else cls()
+        except ValidationError as error:
+            raise explain(error, "setting") from None
+
+
+def parse_instances(text: str) -> dict[str, str]:
+    """Return the instances of ``name=url,name=url``; a lone URL is named ``default``.
+
+    Raises:
+        InvalidInput: A name is missing or given twice.
+    """
+    pairs = [_pair(part.strip()) for part in text.split(",") if part.strip()]
+    instances = dict(pairs)
+    if len(instances) != len(pairs):
+        raise InvalidInput("instances", f"is {text!r}", "every name once")
+    return instances
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, separator, url = part.partition("=")
+    if separator and "://" not in name:
+        return naming.check_instance_name(name.strip()), url.strip()
+    return "default", part
+
+
+def _check_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise InvalidInput("instances", f"has the URL {url!r}", "http:// or https:// URLs")
+    return url.rstrip("/")

@@ -1,0 +1,1 @@
+"""Twins of the stores for tests."""

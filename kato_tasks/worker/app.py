@@ -1,0 +1,112 @@
+"""Makes the Celery app of some settings.
+
+Every setting that differs from Celery's default stands here with its reason; the measured facts
+behind them are in ``docs/celery.md``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from celery import Celery
+from kombu import Queue as KombuQueue
+
+from kato_tasks.settings import Settings
+from kato_tasks.worker.names import QUEUE_OF, SWEEP, Queue
+
+_REDIS: Final = ("redis://", "rediss://", "unix://")
+_VISIBILITY: Final = 600
+"""Longer than the longest task, in seconds: a task that outlives it is run twice at a time."""
+_RESULTS_KEPT: Final = 3600
+
+
+def make_app(settings: Settings | None = None) -> Celery:
+    """Return a Celery app; nothing is connected.
+
+    Args:
+        settings: What to connect to; those of the environment by default.
+    """
+    settings = settings or Settings.load()
+    app = Celery("kato_tasks", include=["kato_tasks.worker.tasks", "kato_tasks.worker.signals"])
+    app.conf.update(_configuration(settings))
+    app.conf.kato_tasks = settings
+    return app
+
+
+def queue_name(settings: Settings, queue: Queue) -> str:
+    """Return a queue's name at the broker."""
+    return settings.queue_prefix + queue.value
+
+
+def _configuration(settings: Settings) -> dict[str, Any]:
+    names = {queue: queue_name(settings, queue) for queue in Queue}
+    return {
+        "broker_url": settings.broker,
+        "result_backend": settings.redis_url,
+        **_messages(),
+        "task_queues": [KombuQueue(name, routing_key=name) for name in names.values()],
+        "task_default_queue": names[Queue.BULK],
+        "task_routes": {task: {"queue": names[queue]} for task, queue in QUEUE_OF.items()},
+        **_workers(settings),
+        **_transport(settings),
+        "beat_schedule": {
+            "sweep": {
+                "task": SWEEP,
+                "schedule": settings.sweep_interval,
+                # A tick that nobody took before the next one is worth nothing.
+                "options": {"expires": settings.sweep_interval},
+            }
+        },
+        "beat_max_loop_interval": 5,
+    }
+
+
+def _messages() -> dict[str, Any]:
+    return {
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "result_expires": _RESULTS_KEPT,
+        "task_ignore_result": True,
+        "timezone": "UTC",
+        "enable_utc": True,
+    }
+
+
+def _workers(settings: Settings) -> dict[str, Any]:
+    return {
+        # Deliveries wait for HTTP most of their time: threads do it at a tenth of the memory.
+        "worker_pool": "threads",
+        "worker_concurrency": settings.worker_threads,
+        "worker_prefetch_multiplier": 1,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        # Flower shows what events tell.
+        "worker_send_task_events": True,
+        "worker_detect_quorum_queues": False,
+        "worker_hijack_root_logger": False,
+    }
+
+
+def _transport(settings: Settings) -> dict[str, Any]:
+    conf: dict[str, Any] = {
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": settings.store_timeout,
+        "redis_socket_timeout": settings.store_timeout,
+        "redis_socket_connect_timeout": settings.store_timeout,
+    }
+    if settings.broker.startswith(_REDIS):
+        conf["broker_transport_options"] = {
+            "visibility_timeout": _VISIBILITY,
+            # Look for messages of dead workers every second, not every 100 s.
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+            # A worker killed while it looked must not stop the others for 300 s.
+            "unacked_mutex_expire": 10,
+            "priority_steps": [0],
+            "socket_connect_timeout": settings.store_timeout,
+            "socket_keepalive": True,
+        }
+    return conf

@@ -1,0 +1,96 @@
+"""What the tasks take, checked with pydantic; a refusal is a sentence for the caller."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from kato_tasks.errors import InvalidInput
+from kato_tasks.models import PredictionMode
+from kato_tasks.observations import Observation, explain
+
+MAX_FAN_OUT = 10_000
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SessionArguments(_Arguments):
+    """A session key with the options of :meth:`kato_tasks.sessions.Sessions.session`."""
+
+    key: str
+    node: str | None = None
+    instance: str | None = None
+    config: dict[str, JsonValue] | None = None
+    ttl: int | None = None
+    tags: list[str] = Field(default_factory=list)
+    predictions: PredictionMode | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of the session, without its key."""
+        names = SessionArguments.model_fields.keys() - {"key"}
+        return {name: getattr(self, name) for name in names}
+
+
+class CommandArguments(SessionArguments):
+    """A command without a payload."""
+
+    command_id: str | None = None
+
+
+class ObserveArguments(CommandArguments):
+    """One observation for one session."""
+
+    observation: Observation
+
+
+class FanOutArguments(_Arguments):
+    """One observation for many sessions, or many pairs of session key and observation."""
+
+    observation: Observation | None = None
+    keys: list[str] = Field(default_factory=list, max_length=MAX_FAN_OUT)
+    pairs: list[tuple[str, Observation]] = Field(default_factory=list, max_length=MAX_FAN_OUT)
+    node: str | None = None
+    instance: str | None = None
+    tags: list[str] = Field(default_factory=list)
+
+    def all_pairs(self) -> list[tuple[str, Observation]]:
+        """Return what goes where.
+
+        Raises:
+            InvalidInput: Both forms are given, or neither.
+        """
+        if (self.observation is None) == (not self.pairs) or bool(self.keys) == bool(self.pairs):
+            raise InvalidInput(
+                "fan_out",
+                f"has {len(self.keys)} keys and {len(self.pairs)} pairs",
+                "an observation with keys, or pairs alone",
+            )
+        if self.observation is None:
+            return self.pairs
+        return [(key, self.observation) for key in self.keys]
+
+
+class PredictArguments(_Arguments):
+    """A question for predictions."""
+
+    key: str
+    after: int | None = Field(default=None, ge=0)
+    timeout: float = Field(default=30.0, gt=0, le=300)
+
+
+A = TypeVar("A", bound=_Arguments)
+
+
+def read(model: type[A], values: dict[str, Any]) -> A:
+    """Return checked arguments.
+
+    Raises:
+        InvalidInput: One is missing, unknown or of a wrong type; the sentence names it.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, "argument") from None

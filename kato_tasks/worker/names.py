@@ -1,0 +1,40 @@
+"""The names of the tasks and of their queues."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Queue(StrEnum):
+    """What a worker consumes; each name gets the prefix of the settings."""
+
+    DELIVER = "deliver"
+    """Wake-ups: hints, of which none must arrive."""
+    BULK = "bulk"
+    """Tasks of producers that speak Celery; their arguments are the payload."""
+    MAINTENANCE = "maintenance"
+    """What beat schedules."""
+
+
+CREATE_SESSION: Final = "kato_tasks.create_session"
+DELETE_SESSION: Final = "kato_tasks.delete_session"
+OBSERVE: Final = "kato_tasks.observe"
+FAN_OUT: Final = "kato_tasks.fan_out"
+LEARN: Final = "kato_tasks.learn"
+CLEAR_STM: Final = "kato_tasks.clear_stm"
+PREDICT: Final = "kato_tasks.predict"
+DELIVER: Final = "kato_tasks.deliver"
+SWEEP: Final = "kato_tasks.sweep"
+
+QUEUE_OF: Final = {
+    CREATE_SESSION: Queue.BULK,
+    DELETE_SESSION: Queue.BULK,
+    OBSERVE: Queue.BULK,
+    FAN_OUT: Queue.BULK,
+    LEARN: Queue.BULK,
+    CLEAR_STM: Queue.BULK,
+    PREDICT: Queue.BULK,
+    DELIVER: Queue.DELIVER,
+    SWEEP: Queue.MAINTENANCE,
+}

@@ -1,0 +1,33 @@
+"""The services of a worker process: opened at the first use, never before a fork."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from celery import Celery
+
+from kato_tasks.services import Services
+from kato_tasks.settings import Settings
+from kato_tasks.worker.wake import CeleryWake
+
+_lock: Final = threading.Lock()
+_opened: dict[int, Services] = {}
+
+
+def services(app: Celery) -> Services:
+    """Return the services of this process for an app; opened at the first call."""
+    with _lock:
+        found = _opened.get(id(app))
+        if found is None:
+            settings: Settings = app.conf.kato_tasks
+            found = _opened[id(app)] = Services(settings, CeleryWake(app, settings))
+        return found
+
+
+def close() -> None:
+    """Close what this process has opened."""
+    with _lock:
+        for opened in _opened.values():
+            opened.close()
+        _opened.clear()

@@ -1,0 +1,35 @@
+"""What happens when a worker process starts and stops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import signals
+
+from kato_tasks.worker import process
+from kato_tasks.worker.sweeper import Sweeper
+
+_running: list[Sweeper] = []
+
+
+@signals.worker_ready.connect
+def start_sweeper(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's consumer
+    """Start to sweep once the worker consumes."""
+    opened = process.services(sender.app)
+    sweeper = Sweeper(opened.sweep, opened.settings.sweep_interval)
+    sweeper.start()
+    _running.append(sweeper)
+
+
+@signals.worker_shutdown.connect
+def stop_sweeper(**_: object) -> None:
+    """Stop to sweep and close all connections, after the last task has ended."""
+    while _running:
+        _running.pop().stop()
+    process.close()
+
+
+@signals.worker_process_shutdown.connect
+def close_child(**_: object) -> None:
+    """Close the connections of a pool's child process."""
+    process.close()

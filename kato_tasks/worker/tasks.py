@@ -1,0 +1,224 @@
+"""The tasks: parse, one call into the core, plain data back.
+
+Tasks that carry a payload derive their ``command_id`` from the task id, so that a redelivered
+message, or a retry, adds nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task, shared_task
+
+from kato_tasks.delivery import deliver_until
+from kato_tasks.errors import SessionInDoubt, StoreUnavailable, WaitTimeout
+from kato_tasks.instrumentation import logger
+from kato_tasks.models import Kind, Turn
+from kato_tasks.observations import encode_observation
+from kato_tasks.services import Services
+from kato_tasks.sessions import Receipt, Session, group_commands
+from kato_tasks.worker import names, process
+from kato_tasks.worker.arguments import (
+    CommandArguments,
+    FanOutArguments,
+    ObserveArguments,
+    PredictArguments,
+    SessionArguments,
+    read,
+)
+
+_PAYLOAD: dict[str, Any] = {
+    "bind": True,
+    "ignore_result": False,
+    "autoretry_for": (StoreUnavailable,),
+    "retry_backoff": 1,
+    "retry_backoff_max": 30,
+    "max_retries": 10,
+}
+_CREATE_TIMEOUT = 60.0
+
+
+@shared_task(name=names.CREATE_SESSION, **_PAYLOAD)
+def create_session(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Register a session and make it at its server.
+
+    Args:
+        self: The task.
+        key: The session key.
+        options: Those of :class:`SessionArguments`.
+
+    Returns:
+        ``key``, ``session_id``, ``node``, ``instance``.
+    """
+    arguments = read(SessionArguments, {"key": key, **options})
+    services = process.services(self.app)
+    _session(services, arguments).create()
+    record = deliver_until(
+        services.deliverer, services.registry, key, seq=None, timeout=_CREATE_TIMEOUT
+    )
+    if record is None or record.session_id is None:
+        if record is not None and record.doubt is not None:
+            raise SessionInDoubt(key, record.doubt)
+        raise WaitTimeout(f"session {key!r}", _CREATE_TIMEOUT, "its server may be down")
+    return {
+        "key": key,
+        "session_id": record.session_id,
+        "node": record.spec.node,
+        "instance": record.spec.instance,
+    }
+
+
+@shared_task(name=names.DELETE_SESSION, **_PAYLOAD)
+def delete_session(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Accept the end of a session, after everything accepted before; answers the receipt."""
+    return _command(self, Kind.DELETE, key, options)
+
+
+@shared_task(name=names.OBSERVE, **_PAYLOAD)
+def observe(
+    self: Task[Any, Any],
+    key: str,
+    observation: dict[str, Any],
+    **options: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Accept one observation; answers the receipt.
+
+    Args:
+        self: The task.
+        key: The session key.
+        observation: ``strings``, ``vectors``, ``emotives``, ``metadata``.
+        options: Those of :class:`ObserveArguments`, such as ``command_id`` and ``node``.
+
+    Returns:
+        ``key``, ``command_id``, ``first``, ``seq``, ``repeated``.
+    """
+    arguments = read(ObserveArguments, {"key": key, "observation": observation, **options})
+    services = process.services(self.app)
+    payload = encode_observation(
+        arguments.observation, max_bytes=services.settings.max_observation_bytes
+    )
+    return _accept(self, services, arguments, Kind.OBSERVE, payload)
+
+
+@shared_task(name=names.FAN_OUT, **_PAYLOAD)
+def fan_out(self: Task[Any, Any], **arguments: Any) -> dict[str, int]:  # noqa: ANN401
+    """Accept one observation for many sessions, or many pairs, in one round trip.
+
+    Args:
+        self: The task.
+        arguments: Those of :class:`FanOutArguments`: ``observation`` and ``keys``, or ``pairs``.
+
+    Returns:
+        ``accepted`` and, of those, ``repeated``: how many had been accepted before.
+    """
+    checked = read(FanOutArguments, arguments)
+    services = process.services(self.app)
+    limit = services.settings.max_observation_bytes
+    requests = []
+    for index, (key, observation) in enumerate(checked.all_pairs()):
+        session = services.sessions.session(
+            key, node=checked.node, instance=checked.instance, tags=checked.tags
+        )
+        payload = encode_observation(observation, max_bytes=limit, subject=f"pair {index}:")
+        groups = group_commands(Kind.OBSERVE, (payload,), f"{_task_id(self)}:{index}")
+        requests.append(session.request(groups))
+    receipts = services.sessions.intake.accept(requests)
+    return {"accepted": len(receipts), "repeated": sum(one.repeated for one in receipts)}
+
+
+@shared_task(name=names.LEARN, **_PAYLOAD)
+def learn(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Accept a learn; answers the receipt."""
+    return _command(self, Kind.LEARN, key, options)
+
+
+@shared_task(name=names.CLEAR_STM, **_PAYLOAD)
+def clear_stm(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Accept a clear of the short-term memory; answers the receipt."""
+    return _command(self, Kind.CLEAR_STM, key, options)
+
+
+@shared_task(name=names.PREDICT, **_PAYLOAD)
+def predict(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Deliver a session's lane up to ``after``, then ask its server for predictions.
+
+    Args:
+        self: The task.
+        key: The session key.
+        options: ``after`` (a receipt's ``seq``; all that is accepted by default), ``timeout``.
+
+    Returns:
+        ``predictions`` and ``future_potentials``, as the server gives them.
+    """
+    arguments = read(PredictArguments, {"key": key, **options})
+    services = process.services(self.app)
+    progress = services.registry.progress(key)
+    goal = arguments.after if arguments.after is not None else (progress and progress.appended)
+    if goal:
+        deliver_until(
+            services.deliverer, services.registry, key, seq=goal, timeout=arguments.timeout
+        )
+    found = services.sessions.oracle.predictions(key, after=goal or 0, timeout=1.0)
+    return {
+        "predictions": list(found.predictions),
+        "future_potentials": list(found.future_potentials),
+    }
+
+
+@shared_task(name=names.DELIVER, bind=True)
+def deliver(self: Task[Any, Any], keys: list[str]) -> None:
+    """Deliver some lanes, one turn each; those with work left are called again.
+
+    The message is a hint: lost, doubled or late, it does no harm.
+    """
+    services = process.services(self.app)
+    unfinished = []
+    for key in keys:
+        try:
+            if services.deliverer.deliver(key) is Turn.MORE:
+                unfinished.append(key)
+        except StoreUnavailable as error:
+            logger.warning("delivery broken off", extra={"session": key, "reason": str(error)})
+    if unfinished:
+        services.wake(unfinished)
+
+
+@shared_task(name=names.SWEEP, bind=True)
+def sweep(self: Task[Any, Any]) -> int:
+    """Call workers to lanes with work that nobody works on; answers how many."""
+    return process.services(self.app).sweep()
+
+
+def _session(services: Services, arguments: SessionArguments) -> Session:
+    return services.sessions.session(arguments.key, **arguments.options())
+
+
+def _command(task: Task[Any, Any], kind: Kind, key: str, options: dict[str, Any]) -> dict[str, Any]:
+    arguments = read(CommandArguments, {"key": key, **options})
+    return _accept(task, process.services(task.app), arguments, kind, b"")
+
+
+def _accept(
+    task: Task[Any, Any],
+    services: Services,
+    arguments: CommandArguments,
+    kind: Kind,
+    payload: bytes,
+) -> dict[str, Any]:
+    session = _session(services, arguments)
+    groups = group_commands(kind, (payload,), arguments.command_id or _task_id(task))
+    return _plain(services.sessions.intake.accept([session.request(groups)])[0])
+
+
+def _task_id(task: Task[Any, Any]) -> str:
+    return f"task:{task.request.id}"
+
+
+def _plain(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "key": receipt.key,
+        "command_id": receipt.command_id,
+        "first": receipt.first,
+        "seq": receipt.seq,
+        "repeated": receipt.repeated,
+    }

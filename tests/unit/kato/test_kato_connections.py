@@ -1,0 +1,270 @@
+"""Real connections: what a server may do to one, and what the next request sees."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import pytest
+
+from kato_tasks.errors import AnswerLost, KatoUnreachable, ServerFault
+from kato_tasks.kato import KatoClient, transport
+
+OKAY = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+FAULT = (
+    b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 21\r\n\r\nInternal Server Error"
+)
+
+
+class Peer:
+    """The server's side of one connection."""
+
+    def __init__(self, link: socket.socket, number: int) -> None:
+        self.number = number
+        self._link = link
+        self._reader: BinaryIO = link.makefile("rb")
+
+    def request(self) -> bool:
+        """Read one request without a body; False once the client has closed."""
+        line = self._reader.readline()
+        if not line:
+            return False
+        while self._reader.readline().strip():
+            pass
+        return True
+
+    def send(self, answer: bytes) -> None:
+        self._link.sendall(answer)
+
+    def hang_up(self) -> None:
+        self._reader.close()
+        self._link.close()
+
+
+@contextmanager
+def serving(talk: Callable[[Peer], None]) -> Iterator[str]:
+    """Serve on loopback: every connection is closed as soon as ``talk`` returns."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def one(link: socket.socket, number: int) -> None:
+        peer = Peer(link, number)
+        try:
+            talk(peer)
+        except OSError:
+            pass  # the client was quicker to hang up
+        finally:
+            peer.hang_up()
+
+    def accept() -> None:
+        number = 0
+        while True:
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=one, args=(link, number), daemon=True).start()
+            number += 1
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+def test_requests_share_a_connection() -> None:
+    numbers: list[int] = []
+
+    def talk(peer: Peer) -> None:
+        while peer.request():
+            numbers.append(peer.number)
+            peer.send(OKAY)
+
+    with serving(talk) as url, KatoClient(url) as kato:
+        kato.health()
+        kato.health()
+    assert numbers == [0, 0]
+
+
+def test_a_connection_is_thrown_away_after_a_500() -> None:
+    """The server closes it without saying so; a request sent on it would die."""
+    reused: list[bool] = []
+
+    def talk(peer: Peer) -> None:
+        peer.request()
+        peer.send(OKAY if peer.number else FAULT)
+        reused.append(peer.request())
+
+    with serving(talk) as url, KatoClient(url) as kato:
+        with pytest.raises(ServerFault, match="Internal Server Error"):
+            kato.health()
+        assert kato.health() == {}
+    assert reused[0] is False
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"content-length: 0\r\n\r\n",
+        b"content-length: 10\r\n\r\nfirst last",
+        b"transfer-encoding: chunked\r\n\r\na\r\nfirst last\r\n0\r\n\r\n",
+        b"connection: close\r\n\r\nfirst last",
+    ],
+)
+def test_any_framing_of_a_fault_ends_its_connection(tail: bytes) -> None:
+    reused: list[bool] = []
+
+    def talk(peer: Peer) -> None:
+        peer.request()
+        if peer.number:
+            peer.send(OKAY)
+            return
+        peer.send(b"HTTP/1.1 502 Bad Gateway\r\n" + tail)
+        if not tail.startswith(b"connection"):
+            reused.append(peer.request())
+
+    with serving(talk) as url, KatoClient(url) as kato:
+        reason = "no reason given" if b"first" not in tail else "first last"
+        with pytest.raises(ServerFault, match=reason):
+            kato.health()
+        assert kato.health() == {}
+    assert True not in reused
+
+
+def test_threads_never_get_a_connection_that_had_a_500() -> None:
+    """Between the answer and the close no other thread may take the connection."""
+
+    def talk(peer: Peer) -> None:
+        for answer in (OKAY, OKAY, FAULT):
+            if not peer.request():
+                return
+            peer.send(answer)
+        peer.request()
+
+    def ask(kato: KatoClient) -> str:
+        try:
+            kato.health()
+        except ServerFault:
+            return "fault"
+        return "okay"
+
+    with serving(talk) as url, KatoClient(url) as kato, ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(ask, [kato] * 300))
+    assert set(outcomes) == {"okay", "fault"}
+    assert kato.calls == 300
+
+
+def test_an_idle_connection_that_the_server_closed_is_not_used() -> None:
+    closed = threading.Event()
+
+    def talk(peer: Peer) -> None:
+        peer.request()
+        peer.send(OKAY)
+        peer.hang_up()
+        closed.set()
+
+    with serving(talk) as url, KatoClient(url) as kato:
+        kato.health()
+        assert closed.wait(10)
+        assert kato.health() == {}
+
+
+def test_an_idle_connection_is_given_up_before_the_server_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server keeps an idle one for 5 s; ours must not last that long."""
+    assert transport.KEEPALIVE_SECONDS <= 4
+    monkeypatch.setattr(transport, "KEEPALIVE_SECONDS", 0.0)
+    numbers: list[int] = []
+
+    def talk(peer: Peer) -> None:
+        while peer.request():
+            numbers.append(peer.number)
+            peer.send(OKAY)
+
+    with serving(talk) as url, KatoClient(url) as kato:
+        kato.health()
+        kato.health()
+    assert numbers == [0, 1]
+
+
+def test_no_server_means_that_nothing_was_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with KatoClient(f"http://127.0.0.1:{port}") as kato, pytest.raises(KatoUnreachable):
+        kato.health()
+
+
+def test_a_server_that_hangs_up_leaves_the_outcome_open() -> None:
+    def talk(peer: Peer) -> None:
+        peer.request()
+
+    with serving(talk) as url, KatoClient(url) as kato, pytest.raises(AnswerLost):
+        kato.learn("session-1")
+
+
+def test_an_answer_that_breaks_off_leaves_the_outcome_open() -> None:
+    def talk(peer: Peer) -> None:
+        peer.request()
+        peer.send(OKAY[:-1])
+
+    with serving(talk) as url, KatoClient(url) as kato, pytest.raises(AnswerLost):
+        kato.learn("session-1")
+
+
+def test_a_silent_server_leaves_the_outcome_open() -> None:
+    done = threading.Event()
+
+    def talk(peer: Peer) -> None:
+        peer.request()
+        done.wait(10)
+
+    with serving(talk) as url, KatoClient(url, timeout=0.1) as kato:
+        with pytest.raises(AnswerLost, match="ReadTimeout"):
+            kato.learn("session-1")
+        done.set()
+
+
+def test_waiting_for_a_free_connection_sends_nothing() -> None:
+    asked, done = threading.Event(), threading.Event()
+
+    def talk(peer: Peer) -> None:
+        peer.request()
+        asked.set()
+        peer.send(b"HTTP/1.1 200 OK\r\n")
+        while not done.wait(0.02):
+            peer.send(b"x-patience: please\r\n")
+        peer.send(b"content-length: 2\r\n\r\n{}")
+
+    with (
+        serving(talk) as url,
+        KatoClient(url, timeout=0.5, max_connections=1) as kato,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = pool.submit(kato.health)
+        assert asked.wait(10)
+        with pytest.raises(KatoUnreachable, match="PoolTimeout"):
+            kato.health()
+        done.set()
+        assert first.result(10) == {}
+
+
+def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own 503 could not be told from the server's."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+
+    def talk(peer: Peer) -> None:
+        peer.request()
+        peer.send(OKAY)
+
+    with serving(talk) as url, KatoClient(url) as kato:
+        assert kato.health() == {}
