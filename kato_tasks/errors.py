@@ -137,6 +137,7 @@ class WaitTimeout(KatoTasksError, TimeoutError):
 
     def __init__(self, what: str, seconds: float, hint: str) -> None:
         super().__init__(what, seconds, hint)
+        self.args = (what, seconds, hint)  # OSError takes the third for a file name
         self.what = what
         self.seconds = seconds
         self.hint = hint

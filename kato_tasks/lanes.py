@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Protocol
 
+from kato_tasks.errors import SessionConflict
 from kato_tasks.keys import Keys, SessionKeys
 from kato_tasks.models import (
     Append,
@@ -36,14 +37,17 @@ class Wake(Protocol):
 class Lanes(Protocol):
     """What a store of lanes can do. Every verb is atomic, and safe to repeat."""
 
-    def append(self, requests: Sequence[Append]) -> list[Appended]:
+    def append(self, requests: Sequence[Append]) -> list[Appended | SessionConflict]:
         """Accept commands, each group once per ``command_id``, in one round trip.
 
         The requests of one call are accepted in order, one by one: when one is refused, those
         before and after it stand.
 
+        Returns:
+            One answer per request, in order: that it was accepted, or, as a value and not
+            raised, the conflict for which it was refused.
+
         Raises:
-            SessionConflict: A key is in use with another node or instance.
             StoreUnavailable: No answer in time; repeating the same call is safe.
         """
         ...
@@ -110,7 +114,7 @@ class RedisLanes:
         self._settings = settings
         self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
 
-    def append(self, requests: Sequence[Append]) -> list[Appended]:
+    def append(self, requests: Sequence[Append]) -> list[Appended | SessionConflict]:
         """See :meth:`Lanes.append`."""
         if not requests:
             return []

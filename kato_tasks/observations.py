@@ -134,8 +134,16 @@ def _place(location: Sequence[int | str]) -> str:
 def _problem(detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return "is missing"
-    shown = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", repr(detail["input"]))
+    shown = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _shown(detail["input"]))
     return f"is {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}"
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except (RecursionError, ValueError):
+        # Nested beyond the interpreter's stack, or an integer beyond its 4300 digits.
+        return f"a {type(value).__name__} too large to show"
 
 
 _ALLOWED: Final = {
@@ -147,6 +155,10 @@ _ALLOWED: Final = {
     "string_type": "text",
     "string_unicode": "text without lone surrogates",
     "missing": "a value",
+    "invalid-json-value": "a JSON value",
+    "invalid_key": "text as a name",
+    "model_type": "an observation or a mapping of its fields",
+    "recursion_loop": "JSON that is neither circular nor nested so deeply",
 }
 
 

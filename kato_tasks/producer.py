@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import JsonValue
 
+from kato_tasks.local import find_settings
 from kato_tasks.models import PredictionMode, SessionRecord
 from kato_tasks.services import Services
 from kato_tasks.sessions import Receipt, Session
@@ -23,7 +24,8 @@ class KatoTasks:
     work on that session. From an ``async`` handler call it with :func:`asyncio.to_thread`.
 
     Args:
-        settings: What to connect to; those of the environment by default.
+        settings: What to connect to. By default what the environment says or, if it names no
+            store, the stack that ``kato-tasks up`` runs on this machine.
 
     Example::
 
@@ -38,7 +40,7 @@ class KatoTasks:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings.load()
+        self.settings = settings or find_settings()
         self._app = make_app(self.settings)
         self._services = Services(self.settings, CeleryWake(self._app, self.settings))
 

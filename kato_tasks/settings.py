@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kato_tasks import naming
@@ -53,7 +53,7 @@ class Settings(BaseSettings):
         retention: How long a record stays after its session's last use.
         queue_prefix: What the names of the Celery queues begin with.
         worker_threads: How many lanes one worker process delivers at a time.
-        flower_port: Where Flower listens, on loopback.
+        ready_file: A file that a worker writes once it consumes; none by default.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     retention: Seconds = 86_400.0 * 30
     queue_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = "kato_tasks."
     worker_threads: Annotated[int, Field(ge=1, le=512)] = 16
-    flower_port: Annotated[int, Field(ge=0, le=65_535)] = 5555
+    ready_file: str = ""
 
     @field_validator("instances", mode="before")
     @classmethod
@@ -134,16 +134,25 @@ class Settings(BaseSettings):
 
 
 def parse_instances(text: str) -> dict[str, str]:
-    """Return the instances of ``name=url,name=url``; a lone URL is named ``default``.
+    """Return the instances of ``name=url,name=url`` or a JSON object; a lone URL is ``default``.
 
     Raises:
-        InvalidInput: A name is missing or given twice.
+        InvalidInput: A name is missing or given twice, or the object is none of texts.
     """
+    if text.lstrip().startswith("{"):
+        return _read_json(text)
     pairs = [_pair(part.strip()) for part in text.split(",") if part.strip()]
     instances = dict(pairs)
     if len(instances) != len(pairs):
         raise InvalidInput("instances", f"is {text!r}", "every name once")
     return instances
+
+
+def _read_json(text: str) -> dict[str, str]:
+    try:
+        return TypeAdapter(dict[str, str]).validate_json(text)
+    except ValidationError:
+        raise InvalidInput("instances", f"is {text!r}", "a JSON object of URLs by name") from None
 
 
 def _pair(part: str) -> tuple[str, str]:

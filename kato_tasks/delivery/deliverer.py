@@ -13,7 +13,7 @@ from kato_tasks.delivery.batch import cut
 from kato_tasks.delivery.keeper import LeaseKeeper
 from kato_tasks.delivery.send import Done, Doubt, NotDone, Refused, Sent, send
 from kato_tasks.errors import Final as FinalError
-from kato_tasks.errors import KatoError
+from kato_tasks.errors import KatoError, UnknownInstance
 from kato_tasks.instrumentation import buckets, logger
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import Lanes
@@ -97,6 +97,11 @@ class Deliverer:
             return _NOT_CLAIMED[claim]
         now = time.monotonic()
         work = Work(claim=claim, ends=now + self._settings.turn, clock_ms=claim.now_ms - now * 1000)
+        try:
+            self._client(claim.spec.instance)
+        except UnknownInstance as error:
+            # Before anything is intended: another worker may know it.
+            return self._pause(claim, str(error))
         with self._keeper.keeping(partial(self._lanes.renew, claim.lease)):
             return self._with_node(work)
 

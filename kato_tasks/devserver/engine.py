@@ -51,7 +51,7 @@ class Engine:
             ServerError: The server breaks.
         """
         at = Moment(call, self.clock())
-        self.world.calls = call
+        self.world.calls = max(self.world.calls, call)
         try:
             return OPERATIONS[name](self.world, at, session_id, args)
         finally:
@@ -84,7 +84,7 @@ class Engine:
             store.replace(dump(self.world))
 
     def _again(self, call: int, now: int, name: str, session_id: str, args: Json) -> None:
-        self.world.calls = call
+        self.world.calls = max(self.world.calls, call)
         try:
             OPERATIONS[name](self.world, Moment(call, now), session_id, args)
         except (Refused, ServerError):

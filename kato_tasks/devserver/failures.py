@@ -9,7 +9,7 @@ class ServerError(Exception):
     """An unhandled exception of the real server: 500 and a closed connection (kato-api 1)."""
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a malfunction
+class Refused(Exception):
     """A request the server answers with a status of its own.
 
     Attributes:

@@ -47,7 +47,7 @@ def asked(node: Node, stm: list[Event], config: Config) -> list[Prediction]:
 
 def observed(node: Node, stm: list[Event]) -> list[Prediction]:
     """What an observe stores: the session's threshold and limit do not count (kato-api 3)."""
-    if sum(map(len, stm)) <= 1:
+    if not node.patterns or sum(map(len, stm)) <= 1:
         return []
     return asked(node, stm, DEFAULTS)
 

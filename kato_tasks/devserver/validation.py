@@ -142,7 +142,12 @@ def decoded(body: bytes, content_type: str) -> Json:
         Refused: 422 for no body and for text that is no JSON, 400 for bytes that are no text.
     """
     if not body:
-        problem: Problem = {"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}
+        problem: Problem = {
+            "type": "missing",
+            "loc": ("body",),
+            "msg": "Field required",
+            "input": None,
+        }
         raise Refused(422, {"detail": [problem]})
     if content_type and "json" not in content_type:
         return body.decode(errors="replace")

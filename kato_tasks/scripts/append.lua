@@ -40,7 +40,7 @@ while group <= #ARGV do
 end
 
 local bind = ARGV[7] == '1'
-if known[1] and not over and added == 0 and not bind then return reply end
+if known[1] and added == 0 and not bind then return reply end
 if not known[1] or (over and (added > 0 or bind)) then
   redis.call('HSET', session, 'spec', ARGV[2], 'node', ARGV[3], 'instance', ARGV[4],
     'state', 'new', 'created_ms', now)
@@ -61,7 +61,7 @@ if added > 0 or (bind and sid == '') then
   redis.call('PERSIST', session)
   local called = redis.call('ZADD', KEYS[5], 'NX', now + tonumber(ARGV[8]), ARGV[1])
   if called == 1 and redis.call('EXISTS', KEYS[4]) == 0 then reply[2] = 1 end
-elseif redis.call('ZSCORE', KEYS[5], ARGV[1]) == false then
+elseif redis.call('EXISTS', lane) == 0 then
   redis.call('PEXPIRE', session, ARGV[11])
 end
 return reply

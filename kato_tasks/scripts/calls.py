@@ -67,16 +67,12 @@ def append(keys: SessionKeys, request: Append, settings: Settings) -> Call[list[
     return Call(script=_APPEND, keys=slots, args=args)
 
 
-def read_appended(request: Append, reply: list[Any]) -> Appended:
-    """Return what the append script answered.
-
-    Raises:
-        SessionConflict: The key is in use with another node or instance.
-    """
+def read_appended(request: Append, reply: list[Any]) -> Appended | SessionConflict:
+    """Return what the append script answered: that it accepted, or why it did not."""
     if reply[0] == b"conflict":
         field, known = _text(reply[1]), _text(reply[2])
         asked = request.node if field == "node" else request.instance
-        raise SessionConflict(request.key, field, known, asked or "")
+        return SessionConflict(request.key, field, known, asked or "")
     return Appended(groups=tuple(_accepted(request, reply)), wake=bool(reply[1]))
 
 

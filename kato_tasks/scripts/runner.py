@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -70,21 +69,27 @@ def open_redis(url: str, *, timeout: float, max_connections: int = 64) -> redis.
     """
     if not url.startswith(_SCHEMES):
         raise InvalidInput("redis_url", f"is {hide_password(url)!r}", " or ".join(_SCHEMES))
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=max_connections,
-        protocol=2,
-    )
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=max_connections,
+            protocol=2,
+        )
+    except ValueError:
+        # The error quotes what may be a part of the password.
+        raise InvalidInput(
+            "redis_url", f"is {hide_password(url)!r}", "redis://host:port/db"
+        ) from None
 
 
 def hide_password(url: str) -> str:
     """Return a URL as it may be shown: without what stands before its host."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+    # By hand: a parser finds no password where it holds a "/" or where the scheme is missing.
+    scheme, separator, rest = url.rpartition("://")
+    return scheme + separator + rest.rpartition("@")[2].partition("?")[0]
 
 
 class Runner:

@@ -36,6 +36,7 @@ if ARGV[7] ~= '' then
 end
 if ARGV[9] == '1' then
   redis.call('HSET', session, 'sid', '', 'state', 'ended')
+  redis.call('HDEL', session, 'bind')
   epoch = redis.call('HINCRBY', session, 'epoch', 1)
 end
 for i = 17, #ARGV, 2 do redis.call('HINCRBY', KEYS[8], ARGV[i], ARGV[i + 1]) end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kato_tasks.errors import InvalidInput
+from kato_tasks.errors import InvalidInput, SessionConflict
 from kato_tasks.lanes import Lanes, Wake
 from kato_tasks.models import Append, Appended
 from kato_tasks.registry import Registry
@@ -36,7 +36,9 @@ class Intake:
             SessionConflict: The key is in use with another node or instance.
             StoreUnavailable: Repeat the call.
         """
-        self._append([request])
+        [answer] = self._append([request])
+        if isinstance(answer, SessionConflict):
+            raise answer
 
     def accept(self, requests: Sequence[Append]) -> list[Receipt]:
         """Accept commands of several sessions in one round trip.
@@ -46,22 +48,40 @@ class Intake:
 
         Raises:
             InvalidInput: There is no command in a request; nothing was accepted.
-            SessionConflict: A key is in use with another node or instance.
+            SessionConflict: A key is in use with another node or instance; the other requests
+                are accepted.
+            StoreUnavailable: Repeat the call; what had been accepted is not added again.
+        """
+        receipts = []
+        for answer in self.accept_each(requests):
+            if isinstance(answer, SessionConflict):
+                raise answer
+            receipts.append(answer)
+        return receipts
+
+    def accept_each(self, requests: Sequence[Append]) -> list[Receipt | SessionConflict]:
+        """Accept commands as :meth:`accept` does, with conflicts as values in their places.
+
+        Raises:
+            InvalidInput: There is no command in a request; nothing was accepted.
             StoreUnavailable: Repeat the call; what had been accepted is not added again.
         """
         for request in requests:
             if not request.groups or not all(group.payloads for group in request.groups):
                 raise InvalidInput("observations", "are empty", "at least one")
-        answers = self._append(requests)
         return [
-            Receipt.of(request, answer.groups, self.registry)
-            for request, answer in zip(requests, answers, strict=True)
+            answer
+            if isinstance(answer, SessionConflict)
+            else Receipt.of(request, answer.groups, self.registry)
+            for request, answer in zip(requests, self._append(requests), strict=True)
         ]
 
-    def _append(self, requests: Sequence[Append]) -> list[Appended]:
+    def _append(self, requests: Sequence[Append]) -> list[Appended | SessionConflict]:
         answers = self._lanes.append(requests)
         idle = [
-            request.key for request, answer in zip(requests, answers, strict=True) if answer.wake
+            request.key
+            for request, answer in zip(requests, answers, strict=True)
+            if isinstance(answer, Appended) and answer.wake
         ]
         if idle:
             self._wake(idle)

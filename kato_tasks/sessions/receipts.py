@@ -38,14 +38,14 @@ class Receipt:
         command_id: What to give again when an append has to be repeated.
         first: Position of the first command, from 1.
         seq: Position of the last command.
-        repeated: True if the commands had been accepted before and nothing was added now.
+        added: How many commands this call has added; the others had been accepted before.
     """
 
     key: str
     command_id: str
     first: int
     seq: int
-    repeated: bool
+    added: int
     _registry: Registry = field(repr=False, compare=False)
 
     @classmethod
@@ -56,9 +56,14 @@ class Receipt:
             command_id=request.groups[0].command_id.partition(PART)[0],
             first=accepted[0].first,
             seq=accepted[-1].last,
-            repeated=all(group.repeated for group in accepted),
+            added=sum(group.last - group.first + 1 for group in accepted if not group.repeated),
             _registry=registry,
         )
+
+    @property
+    def repeated(self) -> bool:
+        """True if all of it had been accepted before, and nothing was added now."""
+        return self.added == 0
 
     @property
     def applied(self) -> bool:

@@ -11,11 +11,10 @@ from pydantic import JsonValue
 from kato_tasks import naming
 from kato_tasks.errors import InvalidInput
 from kato_tasks.kato import validate_config
+from kato_tasks.kato.config import MAX_TTL_SECONDS
 from kato_tasks.models import PredictionMode, SessionSpec
 from kato_tasks.settings import Settings
 
-_LONGEST_TTL: Final = 251_500_000_000
-"""The server answers 500 beyond it (kato-api 2)."""
 _PREDICTIONS: Final = "process_predictions"
 
 
@@ -85,8 +84,8 @@ def place(node: str, instances: Sequence[str]) -> str:
 def _check_ttl(ttl: object) -> int | None:
     if ttl is None:
         return None
-    if isinstance(ttl, bool) or not isinstance(ttl, int) or not 1 <= ttl <= _LONGEST_TTL:
-        raise InvalidInput("ttl", f"is {ttl!r}", f"whole seconds from 1 to {_LONGEST_TTL}")
+    if isinstance(ttl, bool) or not isinstance(ttl, int) or not 1 <= ttl <= MAX_TTL_SECONDS:
+        raise InvalidInput("ttl", f"is {ttl!r}", f"whole seconds from 1 to {MAX_TTL_SECONDS}")
     return ttl
 
 

@@ -1,1 +1,22 @@
-"""Twins of the stores for tests."""
+"""Twins of the stores, and stand-ins, for tests without Redis, Celery or a KATO server.
+
+The twins answer as the Lua scripts do; one contract suite runs over both.
+"""
+
+from kato_tasks.testing.fakes import FakeKato, RecordingWake
+from kato_tasks.testing.lanes import MemoryLanes
+from kato_tasks.testing.nodes import MemoryNodes
+from kato_tasks.testing.registry import MemoryRegistry
+from kato_tasks.testing.store import DeadLetter, MemoryStore
+from kato_tasks.testing.waiting import wait_until
+
+__all__ = [
+    "DeadLetter",
+    "FakeKato",
+    "MemoryLanes",
+    "MemoryNodes",
+    "MemoryRegistry",
+    "MemoryStore",
+    "RecordingWake",
+    "wait_until",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from celery import signals
@@ -14,8 +15,10 @@ _running: list[Sweeper] = []
 
 @signals.worker_ready.connect
 def start_sweeper(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's consumer
-    """Start to sweep once the worker consumes."""
+    """Start to sweep, and say that the worker is ready, once it consumes."""
     opened = process.services(sender.app)
+    if opened.settings.ready_file:
+        Path(opened.settings.ready_file).touch()
     sweeper = Sweeper(opened.sweep, opened.settings.sweep_interval)
     sweeper.start()
     _running.append(sweeper)

@@ -1,0 +1,89 @@
+"""``kato-tasks demo``: real events through the whole stack, and proof that they arrived."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from kato_tasks.cli.output import FOUND_WRONG, console, print_json, print_table, progress
+from kato_tasks.demo import Report, run_demo, write_clickstream
+from kato_tasks.local import LocalStack, Ports, make_plan
+from kato_tasks.producer import KatoTasks
+from kato_tasks.settings import parse_instances
+
+_FREE = Ports(store=None, devserver=None, flower=None)
+
+
+@click.command()
+@click.option("--input", "source", help="A JSON Lines file; a sample is made by default.")
+@click.option("--sessions", default=200, show_default=True, type=click.IntRange(1))
+@click.option("--observations", default=20_000, show_default=True, type=click.IntRange(1))
+@click.option("--kato", "urls", multiple=True, metavar="[NAME=]URL", help="A real KATO server.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def demo(  # noqa: PLR0913 - what a person may choose
+    *,
+    source: str | None,
+    sessions: int,
+    observations: int,
+    urls: tuple[str, ...],
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Run the main job: start a stack, send events, wait, compare, ask for predictions.
+
+    Everything runs in a temporary folder and ends by itself. The exit code is 0 only if nothing
+    was lost, doubled or out of order.
+    """
+    with tempfile.TemporaryDirectory(prefix="kato-tasks-demo-") as name:
+        folder = Path(name)
+        if source is None:
+            source = str(folder / "clickstream.jsonl")
+            write_clickstream(Path(source), sessions, observations)
+        plan = make_plan(
+            folder,
+            instances=parse_instances(",".join(urls)) if urls else None,
+            workers=workers,
+            ports=_FREE,
+        )
+        with progress(shown=not as_json) as told:
+            told("starting the stack", 0, 0)
+            with LocalStack(plan).running(), KatoTasks(plan.settings) as kato:
+                report = run_demo(kato, source, audited=not urls, told=told)
+    print_json(report.as_json()) if as_json else _print(report)
+    if not report.sound:
+        raise SystemExit(FOUND_WRONG)
+
+
+def _print(report: Report) -> None:
+    rows: list[tuple[str, object]] = [
+        ("sessions", report.sessions),
+        ("observations sent", report.observations),
+        ("observations applied", report.applied),
+        ("wall time, s", report.seconds),
+        ("observations/s", report.observations_per_second),
+        ("HTTP calls to KATO", report.http_calls),
+        ("observations per call", report.coalescing),
+        ("latency p50, ms (accepted to applied)", report.latency_p50_ms),
+        ("latency p99, ms", report.latency_p99_ms),
+        ("lost", report.difference.lost),
+        ("duplicated", report.difference.duplicated),
+        ("reordered", report.difference.reordered),
+    ]
+    if report.refused:
+        rows.append(("lines refused", report.refused))
+    print_table("What the servers have against what was sent", ("", "figure"), rows)
+    for forecast in report.forecasts:
+        shown = " → ".join("+".join(event) for event in forecast.shown)
+        expected = "+".join(forecast.expected) or "nothing"
+        console().print(
+            f"{forecast.node}: after {shown} KATO expects {expected} "
+            f"({forecast.predictions} predictions)",
+            markup=False,
+            soft_wrap=True,
+        )
+    compared = "every event" if report.audited else "the last 1,000 events of each session"
+    verdict = "Sound" if report.sound else "NOT SOUND"
+    console().print(f"{verdict}: {compared} compared, symbol by symbol.")

@@ -1,0 +1,48 @@
+"""The command group, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from kato_tasks.cli.demo import demo
+from kato_tasks.cli.ingest import ingest
+from kato_tasks.cli.output import errors, exit_code, print_json
+from kato_tasks.cli.processes import beat, devserver, flower, worker
+from kato_tasks.cli.sessions import sessions
+from kato_tasks.cli.up import up
+from kato_tasks.errors import KatoTasksError
+
+
+class _Main(click.Group):
+    """Makes one sentence and an exit code of every error that is ours."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        try:
+            return super().invoke(ctx)
+        except KatoTasksError as error:
+            code = exit_code(error)
+            errors().print(f"Error: {error}", style="red", markup=False, soft_wrap=True)
+            if "--json" in sys.argv:
+                print_json({"error": str(error), "exit_code": code})
+            ctx.exit(code)
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("kato-tasks"), prog_name="kato-tasks")
+def main() -> None:
+    """KATO sessions, safe and fast, through Celery.
+
+    Settings come from KATO_TASKS_* variables or, if they name no store, from the stack that
+    `kato-tasks up` runs on this machine.
+
+    Exit codes: 0 done, 1 something was found wrong, 2 bad input, 3 store or server not
+    available, 4 timed out.
+    """
+
+
+for command in (up, demo, ingest, sessions, devserver, worker, beat, flower):
+    main.add_command(command)

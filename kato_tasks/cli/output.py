@@ -1,0 +1,116 @@
+"""How commands speak: tables and bars for people, one JSON value for scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from kato_tasks.errors import (
+    InvalidInput,
+    KatoError,
+    KatoTasksError,
+    SessionConflict,
+    StoreUnavailable,
+    WaitTimeout,
+)
+from kato_tasks.stack import StackError
+
+FOUND_WRONG: Final = 1
+BAD_INPUT: Final = 2
+UNAVAILABLE: Final = 3
+TIMED_OUT: Final = 4
+
+_CODES: Final[tuple[tuple[type[KatoTasksError], int], ...]] = (
+    (InvalidInput, BAD_INPUT),
+    (SessionConflict, BAD_INPUT),
+    (StoreUnavailable, UNAVAILABLE),
+    (KatoError, UNAVAILABLE),
+    (StackError, UNAVAILABLE),
+    (WaitTimeout, TIMED_OUT),
+)
+
+Told = Callable[[str, int, int], None]
+
+
+def exit_code(error: KatoTasksError) -> int:
+    """Return the exit code of an error: 2 bad input, 3 unavailable, 4 timed out, 1 others."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FOUND_WRONG)
+
+
+def console() -> Console:
+    """Return where people read."""
+    return Console(highlight=False)
+
+
+def errors() -> Console:
+    """Return where people read what went wrong, and where bars are drawn."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Print one JSON value."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; right-aligned where the first row has a number."""
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        number = bool(rows) and isinstance(rows[0][index], (int, float))
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console().print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def progress(*, shown: bool) -> Iterator[Told]:
+    """Show the progress of long work on standard error.
+
+    Args:
+        shown: False to show nothing, for ``--json``.
+
+    Yields:
+        What is told: the step, how much is done, how much there is (0 if nobody knows).
+    """
+    if not shown:
+        yield lambda _step, _done, _total: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors(), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def told(step: str, done: int, total: int) -> None:
+            bar.update(task, description=step, completed=done, total=total or None)
+
+        yield told

@@ -1,0 +1,115 @@
+"""``kato-tasks up``: the whole stack on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from kato_tasks.cli.output import console, print_json, print_table
+from kato_tasks.errors import InvalidInput
+from kato_tasks.local import LocalStack, Plan, make_plan
+from kato_tasks.settings import PREFIX, parse_instances
+from kato_tasks.stack import Event, default_run_file, read_run_file
+
+
+@click.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Keep all data in this folder.")
+@click.option("--kato", "urls", multiple=True, metavar="[NAME=]URL", help="A running KATO server.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--flower/--no-flower", default=True, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the addresses as JSON.")
+def up(
+    *,
+    data_dir: Path | None,
+    urls: tuple[str, ...],
+    workers: int,
+    flower: bool,
+    as_json: bool,
+) -> None:
+    """Run the whole stack until Ctrl-C: store, devserver, workers, beat, Flower.
+
+    What dies is restarted. A store named in KATO_TASKS_REDIS_URL is used instead of an embedded
+    one, servers given with --kato or KATO_TASKS_INSTANCES instead of a devserver. Other
+    commands, in other terminals, find the stack by themselves.
+    """
+    run_file = default_run_file()
+    running = read_run_file(run_file)
+    if running is not None:
+        raise InvalidInput(
+            "up",
+            f"runs already (pid {running.pid})",
+            "one per user, or another KATO_TASKS_RUN_FILE",
+        )
+    with _folder(data_dir) as folder, _stop_signals() as stopped:
+        plan = make_plan(
+            folder,
+            redis_url=os.environ.get(f"{PREFIX}REDIS_URL"),
+            instances=_instances(urls),
+            workers=workers,
+            flower=flower,
+        )
+        stack = LocalStack(plan, run_file=run_file, on_event=None if as_json else _print_event)
+        try:
+            with stack.running():
+                _print_plan(plan, as_json=as_json)
+                stack.supervise(stopped)
+        except KeyboardInterrupt:
+            console().print("Stopped while starting.")
+
+
+def _instances(urls: tuple[str, ...]) -> dict[str, str] | None:
+    text = ",".join(urls) or os.environ.get(f"{PREFIX}INSTANCES")
+    return parse_instances(text) if text else None
+
+
+@contextmanager
+def _folder(data_dir: Path | None) -> Iterator[Path]:
+    if data_dir is None:
+        with tempfile.TemporaryDirectory(prefix="kato-tasks-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+        return
+    data_dir.mkdir(parents=True, exist_ok=True)
+    yield data_dir.resolve()
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Set the event on SIGTERM and Ctrl-C; a start is broken off by KeyboardInterrupt."""
+    stopped = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        if stopped.is_set() or number == signal.SIGINT:
+            stopped.set()
+            raise KeyboardInterrupt
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_event(event: Event) -> None:
+    console().print(f"{event.name}: {event.message}", markup=False)
+
+
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
+    addresses = {
+        "store": plan.settings.redis_url,
+        **{f"kato {name}": url for name, url in plan.settings.instances.items()},
+        "flower": plan.flower_url,
+        "log": str(plan.log),
+    }
+    if as_json:
+        print_json({**addresses, "environment": dict(plan.environment)})
+        return
+    print_table("kato-tasks is up; Ctrl-C stops it", ("part", "address"), list(addresses.items()))

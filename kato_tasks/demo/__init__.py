@@ -1,0 +1,8 @@
+"""The demo: real events through the whole stack, and proof that they arrived."""
+
+from kato_tasks.demo.checking import Difference, compare
+from kato_tasks.demo.report import Forecast, Report
+from kato_tasks.demo.running import run_demo
+from kato_tasks.demo.sample import write_clickstream
+
+__all__ = ["Difference", "Forecast", "Report", "compare", "run_demo", "write_clickstream"]

@@ -1,0 +1,170 @@
+"""Puts events into their sessions' lanes, many in one round trip."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import Final
+
+from kato_tasks.errors import InvalidInput, SessionConflict, StoreUnavailable
+from kato_tasks.ingest.reader import Event, Problem
+from kato_tasks.instrumentation import logger
+from kato_tasks.models import Append, Group, Kind
+from kato_tasks.sessions import Receipt, Session, Sessions, group_commands
+
+_CHUNK: Final = 2_000
+_KNOWN: Final = 10_000
+_PATIENCE: Final = 30.0
+_PAUSE: Final = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """What has become of the lines so far.
+
+    Attributes:
+        read: Lines looked at, without blank ones.
+        accepted: Observations in their lanes.
+        repeated: Of those, how many had been accepted before.
+        problems: The lines that were not taken in this step.
+        refused: Lines that were not taken so far.
+    """
+
+    read: int = 0
+    accepted: int = 0
+    repeated: int = 0
+    refused: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class _Part:
+    """Following events of one session in one chunk."""
+
+    session: Session
+    node: str | None
+    events: list[Event] = field(default_factory=list)
+
+
+class Loader:
+    """Loads events; made for one source.
+
+    Args:
+        sessions: Where the events go.
+        source: The source's name, for problems.
+
+    Attributes:
+        last: The position of the last accepted command of each session.
+    """
+
+    def __init__(self, sessions: Sessions, source: str) -> None:
+        self.last: dict[str, int] = {}
+        self._sessions = sessions
+        self._source = source
+        self._known: dict[tuple[str, str | None], Session] = {}
+
+    def load(self, events: Iterable[Event | Problem]) -> Iterator[Totals]:
+        """Load everything, and say after each chunk how far it has come.
+
+        Raises:
+            StoreUnavailable: The store stayed away for half a minute; what was accepted stays.
+        """
+        totals = Totals()
+        remaining = iter(events)
+        while chunk := list(islice(remaining, _CHUNK)):
+            problems = [item for item in chunk if isinstance(item, Problem)]
+            parts, refused = self._parts(item for item in chunk if isinstance(item, Event))
+            accepted, repeated, conflicts = self._accept(parts)
+            problems += refused + conflicts
+            totals = Totals(
+                read=totals.read + len(chunk),
+                accepted=totals.accepted + accepted,
+                repeated=totals.repeated + repeated,
+                refused=totals.refused + len(problems),
+                problems=tuple(sorted(problems, key=lambda problem: problem.line)),
+            )
+            yield totals
+
+    def _parts(self, events: Iterable[Event]) -> tuple[list[_Part], list[Problem]]:
+        parts: list[_Part] = []
+        current: dict[str, _Part] = {}
+        refused = []
+        for event in events:
+            part = current.get(event.session)
+            try:
+                if part is None or event.node not in (None, part.node):
+                    # Another node than before: most likely a conflict, which the store decides.
+                    part = current[event.session] = _Part(self._session(event), event.node)
+                    parts.append(part)
+                part.events.append(event)
+            except InvalidInput as error:
+                refused.append(self._problem(event, str(error)))
+        return parts, refused
+
+    def _session(self, event: Event) -> Session:
+        name = (event.session, event.node)
+        session = self._known.get(name)
+        if session is None or event.config or event.ttl or event.tags:
+            session = self._sessions.session(
+                event.session,
+                node=event.node,
+                config=event.config,
+                ttl=event.ttl,
+                tags=event.tags,
+            )
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[name] = session
+        return session
+
+    def _accept(self, parts: list[_Part]) -> tuple[int, int, list[Problem]]:
+        requests, sources, refused = [], [], []
+        for part in parts:
+            try:
+                requests.append(part.session.request(_groups(part.events)))
+                sources.append(part)
+            except InvalidInput as error:
+                refused += [self._problem(event, str(error)) for event in part.events]
+        accepted = repeated = 0
+        for part, answer in zip(sources, self._patiently(requests), strict=True):
+            if isinstance(answer, SessionConflict):
+                refused += [self._problem(event, str(answer)) for event in part.events]
+                continue
+            accepted += len(part.events)
+            repeated += len(part.events) - answer.added
+            self.last[answer.key] = max(answer.seq, self.last.get(answer.key, 0))
+        return accepted, repeated, refused
+
+    def _patiently(self, requests: list[Append]) -> list[Receipt | SessionConflict]:
+        """Repeat while the store is away: the command_ids make it safe."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self._sessions.intake.accept_each(requests)
+            except StoreUnavailable as error:
+                if time.monotonic() > until:
+                    raise
+                logger.warning("store away, trying again", extra={"reason": error.reason})
+                time.sleep(_PAUSE)
+
+    def _problem(self, event: Event, reason: str) -> Problem:
+        return Problem(source=self._source, line=event.line, reason=reason)
+
+
+def _groups(events: list[Event]) -> tuple[Group, ...]:
+    """Return a session's events as groups: those with an id of their own alone."""
+    groups: list[Group] = []
+    for command_id, run in groupby(events, key=lambda event: event.command_id):
+        payloads = [event.payload for event in run]
+        if command_id is None:
+            groups += group_commands(Kind.OBSERVE, payloads, None)
+        else:
+            # The same id on following lines names one command; the script answers the first.
+            groups += [
+                one
+                for payload in payloads
+                for one in group_commands(Kind.OBSERVE, (payload,), command_id)
+            ]
+    return tuple(groups)

@@ -1,0 +1,191 @@
+"""Reads events from JSON Lines; a bad line is a value that says where and why, not an error."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, BinaryIO, Final, cast
+
+from pydantic import ConfigDict, Field, JsonValue, ValidationError
+
+from kato_tasks.errors import InvalidInput
+from kato_tasks.observations import Observation, encode_observation, explain
+
+STDIN: Final = "-"
+_GZIP: Final = b"\x1f\x8b"
+_LINE_SLACK: Final = 65_536
+"""What a line may hold beside its observation: key, node, config, tags, timestamp."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One line: an observation for a session.
+
+    Attributes:
+        line: Its number in the file, from 1.
+        session: The session key.
+        node: The session's node; None for the key itself.
+        payload: The observation as JSON.
+        strings: The observation's symbols as they were given.
+        has_vectors: True if the observation has vectors.
+        command_id: The line's own id; None to have one minted.
+        config: Overrides of the server's session config.
+        ttl: Seconds without a write after which the server forgets the session.
+        tags: Names to find the session by.
+    """
+
+    line: int
+    session: str
+    node: str | None
+    payload: bytes
+    strings: tuple[str, ...]
+    has_vectors: bool
+    command_id: str | None
+    config: dict[str, JsonValue] | None
+    ttl: int | None
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One line that was not taken.
+
+    Attributes:
+        source: The file's name.
+        line: Its number, from 1.
+        reason: Why, as a sentence.
+    """
+
+    source: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}: {self.reason}"
+
+
+class _Line(Observation):
+    """The fields of a line: those of an observation and those of its session."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    session: str
+    node_id: str | None = None
+    command_id: str | None = None
+    config: dict[str, JsonValue] | None = None
+    ttl: Annotated[int, Field(ge=1)] | None = None
+    tags: list[str] = Field(default_factory=list)
+    timestamp: JsonValue = None
+
+
+_OBSERVATION: Final = tuple(Observation.model_fields)
+
+
+@contextmanager
+def open_source(name: str) -> Iterator[BinaryIO]:
+    """Open a file, plain or gzip, or standard input for ``-``.
+
+    Raises:
+        InvalidInput: It is not there, or may not be read.
+    """
+    if name == STDIN:
+        yield sys.stdin.buffer
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidInput(
+            f"file {name!r}", f"cannot be read ({reason})", "a readable file"
+        ) from None
+    with file:
+        yield file
+
+
+def read_events(
+    file: IO[bytes], source: str, *, max_observation_bytes: int
+) -> Iterator[Event | Problem]:
+    """Return the events of a JSON Lines file, plain or gzip, in order; blank lines are passed over.
+
+    Args:
+        file: The open file.
+        source: Its name, for problems.
+        max_observation_bytes: Longest observation that is accepted.
+    """
+    limit = max_observation_bytes + _LINE_SLACK
+    number = 0
+    try:
+        for number, line in enumerate(_lines(_unpacked(file), limit), start=1):
+            if not line.strip():
+                continue
+            try:
+                yield _event(number, line, limit, max_observation_bytes)
+            except InvalidInput as error:
+                yield Problem(source=source, line=number, reason=str(error))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        reason = f"the gzip data ends or breaks here ({error}); what comes after is not read."
+        yield Problem(source=source, line=number + 1, reason=reason)
+
+
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    peek = getattr(file, "peek", None)
+    if peek is not None and peek(2)[:2] == _GZIP:
+        return cast("IO[bytes]", gzip.open(file))
+    return file
+
+
+def _lines(file: IO[bytes], limit: int) -> Iterator[bytes]:
+    """Return lines of at most ``limit`` bytes, and one byte more of a longer one."""
+    while line := file.readline(limit + 1):
+        yield line
+        while len(line) > limit and not line.endswith(b"\n"):
+            line = file.readline(limit + 1)
+            if not line:
+                return
+
+
+def _event(number: int, line: bytes, limit: int, max_bytes: int) -> Event:
+    if len(line) > limit:
+        raise InvalidInput("line", f"has more than {limit} bytes", "shorter lines")
+    fields = _parsed(line)
+    try:
+        checked = _Line.model_validate(fields)
+    except ValidationError as error:
+        raise explain(error) from None
+    observation = Observation.model_construct(
+        **{name: getattr(checked, name) for name in _OBSERVATION}
+    )
+    return Event(
+        line=number,
+        session=checked.session,
+        node=checked.node_id,
+        payload=encode_observation(observation, max_bytes=max_bytes),
+        strings=tuple(checked.strings),
+        has_vectors=bool(checked.vectors),
+        command_id=checked.command_id,
+        config=checked.config,
+        ttl=checked.ttl,
+        tags=tuple(checked.tags),
+    )
+
+
+def _parsed(line: bytes) -> object:
+    allowed = "one JSON object a line"
+    try:
+        fields = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InvalidInput("line", f"is no UTF-8 at byte {error.start}", allowed) from None
+    except json.JSONDecodeError as error:
+        problem = f"is no JSON ({error.msg} at column {error.colno})"
+        raise InvalidInput("line", problem, allowed) from None
+    except (RecursionError, ValueError) as error:
+        raise InvalidInput("line", f"cannot be read ({error})", allowed) from None
+    if not isinstance(fields, dict):
+        raise InvalidInput("line", f"is a JSON {type(fields).__name__}", allowed)
+    return fields

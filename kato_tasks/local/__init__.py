@@ -1,0 +1,6 @@
+"""The whole stack on one machine: what runs, on which ports, and where others find it."""
+
+from kato_tasks.local.plan import Plan, Ports, make_plan
+from kato_tasks.local.running import LocalStack, find_settings, use_running_stack
+
+__all__ = ["LocalStack", "Plan", "Ports", "find_settings", "make_plan", "use_running_stack"]

@@ -1,0 +1,120 @@
+"""Runs a planned stack, and finds one that runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kato_tasks.local.plan import Plan
+from kato_tasks.settings import PREFIX, Settings
+from kato_tasks.stack import (
+    Event,
+    RunFile,
+    Supervisor,
+    default_run_file,
+    read_run_file,
+    remove_run_file,
+    write_run_file,
+)
+
+
+class LocalStack:
+    """A stack on this machine. Use it from the main thread only.
+
+    Args:
+        plan: What runs.
+        run_file: Where others find it; None to tell nobody.
+        on_event: Told of every start, death, restart and stop.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        run_file: Path | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.plan = plan
+        self._run_file = run_file
+        self._told = on_event
+        self._supervisor = Supervisor(plan.specs, log=plan.log, on_event=self._on_event)
+        self._started = False
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Start everything, wait until it is ready, and stop it at the end of the block.
+
+        Raises:
+            StackError: A process does not become ready; the sentence has its last words.
+        """
+        self._supervisor.start()
+        self._started = True
+        try:
+            self._write_run_file()
+            yield
+        finally:
+            self._started = False
+            if self._run_file is not None:
+                remove_run_file(self._run_file, os.getpid())
+            self._supervisor.stop()
+
+    def supervise(self, until: threading.Event) -> None:
+        """Restart what dies, until ``until`` is set."""
+        self._supervisor.run(until)
+
+    def _on_event(self, event: Event) -> None:
+        if event.kind == "ready" and self._started:
+            self._write_run_file()
+        if self._told is not None:
+            self._told(event)
+
+    def _write_run_file(self) -> None:
+        if self._run_file is None:
+            return
+        plan = self.plan
+        run = RunFile(
+            pid=os.getpid(),
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            data_dir=str(plan.data_dir),
+            redis_url=plan.settings.redis_url,
+            broker_url=plan.settings.broker,
+            instances=dict(plan.settings.instances),
+            flower_url=plan.flower_url,
+            log=str(plan.log),
+            pids=self._supervisor.pids(),
+            settings=dict(plan.environment),
+        )
+        write_run_file(self._run_file, run)
+
+
+def find_settings() -> Settings:
+    """Return the settings of the environment or, if it names no store, of the running stack.
+
+    Raises:
+        InvalidInput: A variable is out of its range.
+    """
+    use_running_stack()
+    return Settings.load()
+
+
+def use_running_stack() -> RunFile | None:
+    """Make the stack that ``kato-tasks up`` runs known to this process and its children.
+
+    Variables that are set already stay; if one of them names a store, nothing is changed.
+
+    Returns:
+        What runs; None if nothing does, or the environment names a store.
+    """
+    if f"{PREFIX}REDIS_URL" in os.environ:
+        return None
+    run = read_run_file(default_run_file())
+    if run is None:
+        return None
+    for name, value in run.settings.items():
+        if name.startswith(PREFIX):
+            os.environ.setdefault(name, value)
+    return run

@@ -1,0 +1,231 @@
+"""Stand-ins for what lies outside: the broker, and a KATO server."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar, cast
+
+from pydantic import JsonValue
+
+from kato_tasks.errors import CallRejected, KatoError, SessionNotFound
+from kato_tasks.kato import CreatedSession, KatoClient, Observed, Predictions
+
+R = TypeVar("R")
+
+
+class RecordingWake:
+    """A :class:`kato_tasks.lanes.Wake` that calls nobody and keeps the session keys.
+
+    Attributes:
+        calls: The keys of each call, in order.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+
+    def __call__(self, keys: Sequence[str]) -> None:
+        """Keep the keys."""
+        self.calls.append(tuple(keys))
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys that were called, in order, with repetitions."""
+        return [key for call in self.calls for key in call]
+
+
+@dataclass(kw_only=True)
+class FakeSession:
+    """A session of a :class:`FakeKato`.
+
+    Attributes:
+        node_id: Its node.
+        config: What it was created with.
+        time: Observations applied since the last clear.
+        stm: The observations since the last clear or learn, as they were sent.
+        observed: All observations that were applied, as they were sent.
+        learned: The memories that were learned.
+    """
+
+    node_id: str
+    config: dict[str, JsonValue]
+    time: int = 0
+    stm: list[bytes] = field(default_factory=list)
+    observed: list[bytes] = field(default_factory=list)
+    learned: list[list[bytes]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FakeCall:
+    """A call that a :class:`FakeKato` was sent.
+
+    Attributes:
+        verb: The method of :class:`kato_tasks.kato.KatoClient`.
+        session_id: The session; ``""`` for a create.
+        payloads: The observations it carried.
+    """
+
+    verb: str
+    session_id: str
+    payloads: tuple[bytes, ...] = ()
+
+
+class FakeKato:
+    """A KATO server in this process, as far as delivery and predictions need one. Thread-safe.
+
+    It is its own factory of clients: hand it in where a ``Callable[[str], KatoClient]`` is asked
+    for. It says nothing about how the real server answers; it does what it is told to.
+
+    Attributes:
+        sessions: The sessions by server-side id; deleted ones are gone.
+        calls: What was sent, in order.
+        refused: Observations for which a call is refused for good.
+        forecast: What :meth:`predictions` answers.
+        on_call: Called at the beginning of every call, outside of any lock.
+    """
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, FakeSession] = {}
+        self.calls: list[FakeCall] = []
+        self.refused: set[bytes] = set()
+        self.forecast = Predictions(predictions=(), future_potentials=())
+        self.on_call: Callable[[FakeCall], None] = lambda _: None
+        self._errors: dict[str, deque[tuple[KatoError, bool]]] = defaultdict(deque)
+        self._times: deque[int] = deque()
+        self._made = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, instance: str) -> KatoClient:
+        """Return the client of an instance: this one, whatever its name."""
+        del instance
+        return cast("KatoClient", self)
+
+    def fail(self, verb: str, error: KatoError, *, applied: bool = False) -> None:
+        """Raise an error at the next call of a verb; ``applied``: after it has taken effect."""
+        self._errors[verb].append((error, applied))
+
+    def answer_time(self, time: int) -> None:
+        """Answer this time to the next observe, whatever the session's own is."""
+        self._times.append(time)
+
+    def verbs(self) -> list[str]:
+        """Return the verbs that were called, in order."""
+        return [call.verb for call in self.calls]
+
+    def create_session(
+        self,
+        *,
+        node_id: str,
+        config: Mapping[str, JsonValue] | None = None,
+        ttl_seconds: int | None = None,
+    ) -> CreatedSession:
+        """Create a session."""
+        made = dict(config or {})
+
+        def create() -> str:
+            self._made += 1
+            name = f"session-{self._made}"
+            self.sessions[name] = FakeSession(node_id=node_id, config=made)
+            return name
+
+        now = datetime.now(UTC)
+        return CreatedSession(
+            session_id=self._call(FakeCall(verb="create_session", session_id=""), create),
+            node_id=node_id,
+            created_at=now,
+            expires_at=now,
+            ttl_seconds=ttl_seconds or 3600,
+            config=made,
+        )
+
+    def exists(self, session_id: str) -> bool:
+        """Tell whether there is such a session."""
+        call = FakeCall(verb="exists", session_id=session_id)
+        return self._call(call, lambda: session_id in self.sessions)
+
+    def delete_session(self, session_id: str) -> None:
+        """Delete a session."""
+
+        def delete() -> None:
+            self._find(session_id)
+            del self.sessions[session_id]
+
+        self._call(FakeCall(verb="delete_session", session_id=session_id), delete)
+
+    def observe(self, session_id: str, observation: bytes) -> Observed:
+        """Apply one observation."""
+        return self._observe("observe", session_id, (observation,))
+
+    def observe_sequence(self, session_id: str, observations: Sequence[bytes]) -> Observed:
+        """Apply observations, all or none."""
+        return self._observe("observe_sequence", session_id, tuple(observations))
+
+    def learn(self, session_id: str) -> str:
+        """Learn the short-term memory and empty it; an empty one is refused."""
+
+        def learn() -> str:
+            session = self._find(session_id)
+            if not session.stm:
+                raise CallRejected("POST /sessions/{id}/learn", "Cannot learn from empty STM", 400)
+            session.learned.append(session.stm)
+            session.stm = []
+            return f"PTRN|{session_id}|{len(session.learned)}"
+
+        return self._call(FakeCall(verb="learn", session_id=session_id), learn)
+
+    def clear_stm(self, session_id: str) -> None:
+        """Empty the short-term memory and set the time to 0."""
+
+        def clear() -> None:
+            session = self._find(session_id)
+            session.stm, session.time = [], 0
+
+        self._call(FakeCall(verb="clear_stm", session_id=session_id), clear)
+
+    def predictions(self, session_id: str) -> Predictions:
+        """Answer the :attr:`forecast`."""
+
+        def predict() -> Predictions:
+            self._find(session_id)
+            return self.forecast
+
+        return self._call(FakeCall(verb="predictions", session_id=session_id), predict)
+
+    def _observe(self, verb: str, session_id: str, payloads: tuple[bytes, ...]) -> Observed:
+        def observe() -> Observed:
+            session = self._find(session_id)
+            if not self.refused.isdisjoint(payloads):
+                raise CallRejected(f"POST /sessions/{{id}}/{verb}", "not taken", 422)
+            session.stm += payloads
+            session.observed += payloads
+            session.time += len(payloads)
+            return Observed(
+                applied=len(payloads),
+                time=self._times.popleft() if self._times else session.time,
+                stm_length=len(session.stm),
+                auto_learned=(),
+            )
+
+        return self._call(FakeCall(verb=verb, session_id=session_id, payloads=payloads), observe)
+
+    def _find(self, session_id: str) -> FakeSession:
+        try:
+            return self.sessions[session_id]
+        except KeyError:
+            raise SessionNotFound("/sessions/{id}", "no such session", 404) from None
+
+    def _call(self, call: FakeCall, effect: Callable[[], R]) -> R:
+        self.on_call(call)
+        with self._lock:
+            self.calls.append(call)
+            errors = self._errors[call.verb]
+            error, applied = errors.popleft() if errors else (None, True)
+            if error is not None and not applied:
+                raise error
+            answer = effect()
+            if error is not None:
+                raise error
+            return answer

@@ -1,0 +1,88 @@
+"""The registry in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kato_tasks.models import Outcome, Progress, SessionRecord, SessionState
+from kato_tasks.registry import Stats
+from kato_tasks.testing.store import Entry, MemoryStore
+
+_LATENCY = "latency:"
+
+
+class MemoryRegistry:
+    """The registry in memory: :class:`kato_tasks.registry.Registry`. Thread-safe.
+
+    Args:
+        store: Holds the state.
+    """
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def get(self, key: str) -> SessionRecord | None:
+        """See :meth:`kato_tasks.registry.Registry.get`."""
+        with self._store.changed:
+            return _record(key, self._store.entry(key))
+
+    def progress(self, key: str) -> Progress | None:
+        """See :meth:`kato_tasks.registry.Registry.progress`."""
+        with self._store.changed:
+            entry = self._store.entry(key)
+            if entry.spec is None:
+                return None
+            return Progress(appended=entry.appended, applied=entry.applied, doubt=entry.doubt)
+
+    def outcome(self, key: str, seq: int) -> Outcome | None:
+        """See :meth:`kato_tasks.registry.Registry.outcome`."""
+        with self._store.changed:
+            return self._store.entry(key).outcomes.get(seq)
+
+    def recent(self, *, limit: int, offset: int = 0) -> list[SessionRecord]:
+        """See :meth:`kato_tasks.registry.Registry.recent`."""
+        with self._store.changed:
+            latest = sorted(((at, key) for key, at in self._store.activity.items()), reverse=True)
+            return list(self._records([key for _, key in latest[offset : offset + limit]]))
+
+    def walk(self) -> Iterator[SessionRecord]:
+        """See :meth:`kato_tasks.registry.Registry.walk`."""
+        with self._store.changed:
+            records = list(self._records(list(self._store.activity)))
+        yield from records
+
+    def stats(self) -> Stats:
+        """See :meth:`kato_tasks.registry.Registry.stats`."""
+        with self._store.changed:
+            counts = dict(self._store.counts)
+            latency = {name: counts.pop(name) for name in list(counts) if name.startswith(_LATENCY)}
+            return Stats(
+                counts=counts,
+                latency={int(name.removeprefix(_LATENCY)): n for name, n in latency.items()},
+                ready=len(self._store.ready),
+                sessions=len(self._store.activity),
+            )
+
+    def _records(self, keys: list[str]) -> Iterator[SessionRecord]:
+        for key in keys:
+            record = _record(key, self._store.entry(key))
+            if record is not None:
+                yield record
+
+
+def _record(key: str, entry: Entry) -> SessionRecord | None:
+    if entry.spec is None:
+        return None
+    return SessionRecord(
+        key=key,
+        spec=entry.spec,
+        state=entry.state if entry.doubt is None else SessionState.DOUBT,
+        session_id=entry.sid,
+        time=entry.time,
+        epoch=entry.epoch,
+        appended=entry.appended,
+        applied=entry.applied,
+        created_at=entry.created_ms / 1000,
+        active_at=entry.active_ms / 1000,
+        doubt=entry.doubt,
+    )

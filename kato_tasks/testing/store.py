@@ -1,0 +1,145 @@
+"""What the in-memory twins share: the state of one store, and its clock."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from kato_tasks.models import Command, Intent, Outcome, SessionSpec, SessionState
+
+_START_MS: Final = 1_700_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """A command that the server refused for good.
+
+    Attributes:
+        key: The session key.
+        seq: Its position in its lane.
+        command: The command.
+        outcome: Why it was refused.
+    """
+
+    key: str
+    seq: int
+    command: Command
+    outcome: Outcome | None
+
+
+@dataclass(kw_only=True, slots=True)
+class Entry:
+    """All that one session has in the store; ``*_until`` are deadlines by the store's clock.
+
+    The parts expire one by one, as the Redis keys do: the record with its fields, the ids, the
+    outcomes, the lease. An absent deadline means that a part stays.
+    """
+
+    spec: SessionSpec | None = None
+    record_until: int | None = None
+    state: SessionState = SessionState.NEW
+    sid: str | None = None
+    time: int = 0
+    epoch: int = 0
+    appended: int = 0
+    applied: int = 0
+    created_ms: int = 0
+    active_ms: int = 0
+    doubt: str | None = None
+    intent: Intent | None = None
+    most: int | None = None
+    attempts: int = 0
+    bind: bool = False
+    commands: list[Command] = field(default_factory=list)
+    ids: dict[str, int] = field(default_factory=dict)
+    ids_until: int = 0
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    outcomes_until: int = 0
+    token: str | None = None
+    token_until: int = 0
+
+    @property
+    def over(self) -> bool:
+        """True if the session has ended and nothing waits: the next command starts a new one."""
+        return self.state is SessionState.ENDED and self.appended == self.applied
+
+    def unbind(self) -> None:
+        """Note that the server-side session is gone by our own wish."""
+        self.sid, self.state, self.bind = None, SessionState.ENDED, False
+        self.epoch += 1
+
+    def expired(self, now: int) -> Entry:
+        """Return this entry, or a new one with what of it has outlived its record."""
+        if now >= self.token_until:
+            self.token = None
+        if now >= self.ids_until:
+            self.ids.clear()
+        if now >= self.outcomes_until:
+            self.outcomes.clear()
+        if self.record_until is None or now < self.record_until:
+            return self
+        return Entry(
+            ids=self.ids,
+            ids_until=self.ids_until,
+            outcomes=self.outcomes,
+            outcomes_until=self.outcomes_until,
+        )
+
+
+class MemoryStore:
+    """The state behind :class:`MemoryLanes`, :class:`MemoryRegistry` and :class:`MemoryNodes`.
+
+    Everything that expires in Redis expires here, by a clock that moves only when it is told to.
+    Dead letters are bounded exactly, where Redis keeps up to a hundred more.
+
+    Args:
+        now_ms: What the clock shows first, epoch milliseconds.
+
+    Attributes:
+        changed: Guards all of the state; notified when the clock moves or a node becomes free.
+        ready: Lanes with work, and when the sweep looks at them, milliseconds.
+        activity: Sessions, and their last use, milliseconds.
+        counts: The counters, latency buckets among them.
+        dead: The dead letters, the oldest first.
+        alone: Nodes whose calls go one at a time, and until when.
+        holds: Holds on nodes: their token, and until when.
+    """
+
+    def __init__(self, now_ms: int = _START_MS) -> None:
+        self.changed = threading.Condition(threading.RLock())
+        self.ready: dict[str, int] = {}
+        self.activity: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        self.dead: list[DeadLetter] = []
+        self.alone: dict[str, int] = {}
+        self.holds: dict[str, tuple[str, int]] = {}
+        self._entries: dict[str, Entry] = {}
+        self._now_ms = now_ms
+
+    @property
+    def now_ms(self) -> int:
+        """The clock, epoch milliseconds."""
+        return self._now_ms
+
+    @now_ms.setter
+    def now_ms(self, value: int) -> None:
+        with self.changed:
+            self._now_ms = value
+            self.changed.notify_all()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock on."""
+        with self.changed:
+            self.now_ms += round(seconds * 1000)
+
+    def entry(self, key: str) -> Entry:
+        """Return the living entry of a session key; call it with ``changed`` held."""
+        entry = self._entries.get(key, Entry()).expired(self._now_ms)
+        self._entries[key] = entry
+        return entry
+
+    def after(self, seconds: float) -> int:
+        """Return a deadline this far from now; at least 1 ms, as the scripts' time-outs are."""
+        return self._now_ms + max(1, round(seconds * 1000))
