@@ -4,9 +4,8 @@ import asyncio
 import json
 import math
 import os
-from typing import NamedTuple
-
-from starlette.types import Receive, Scope, Send
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
 
 from kato_tasks.devserver import routes
 from kato_tasks.devserver.engine import Engine
@@ -15,6 +14,10 @@ from kato_tasks.devserver.options import Options
 from kato_tasks.devserver.routes import Handler, Request, on_session
 
 Methods = dict[str, Handler]
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 _JSON = b"application/json"
 _TEXT = b"text/plain; charset=utf-8"
