@@ -47,7 +47,7 @@ def up(
             f"runs already (pid {running.pid})",
             "one per user, or another KATO_TASKS_RUN_FILE",
         )
-    with _folder(data_dir) as folder, _stop_signals() as stopped:
+    with _folder(data_dir) as folder, _stopping() as stop:
         plan = make_plan(
             folder,
             redis_url=os.environ.get(f"{PREFIX}REDIS_URL"),
@@ -56,12 +56,10 @@ def up(
             flower=flower,
         )
         stack = LocalStack(plan, run_file=run_file, on_event=None if as_json else _print_event)
-        try:
-            with stack.running():
-                _print_plan(plan, as_json=as_json)
-                stack.supervise(stopped)
-        except KeyboardInterrupt:
-            console().print("Stopped while starting.")
+        with stack.running():
+            _print_plan(plan, as_json=as_json)
+            stop.interrupts = False
+            stack.supervise(stop.wanted)
 
 
 def _instances(urls: tuple[str, ...]) -> dict[str, str] | None:
@@ -79,27 +77,34 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
     yield data_dir.resolve()
 
 
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Set the event on SIGTERM and Ctrl-C; a start is broken off by KeyboardInterrupt."""
-    stopped = threading.Event()
+class _Stop:
+    """What SIGTERM and Ctrl-C do: break off a start, then ask for a stop, then hurry it up."""
 
-    def stop(number: int, _: object) -> None:
-        if stopped.is_set() or number == signal.SIGINT:
-            stopped.set()
+    def __init__(self) -> None:
+        self.wanted = threading.Event()
+        self.interrupts = True
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        again = self.wanted.is_set()
+        self.wanted.set()
+        if self.interrupts or again:
             raise KeyboardInterrupt
-        stopped.set()
 
+
+@contextmanager
+def _stopping() -> Iterator[_Stop]:
+    stop = _Stop()
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield stopped
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _print_event(event: Event) -> None:
-    console().print(f"{event.name}: {event.message}", markup=False)
+    what = "" if event.kind == "starting" else f" {event.message}"
+    console().print(f"{event.name} {event.kind}{what}", markup=False, soft_wrap=True)
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 The twins answer as the Lua scripts do; one contract suite runs over both.
 """
 
-from kato_tasks.testing.fakes import FakeKato, RecordingWake
+from kato_tasks.testing.fakes import FakeCall, FakeKato, RecordingWake
 from kato_tasks.testing.lanes import MemoryLanes
 from kato_tasks.testing.nodes import MemoryNodes
 from kato_tasks.testing.registry import MemoryRegistry
@@ -12,6 +12,7 @@ from kato_tasks.testing.waiting import wait_until
 
 __all__ = [
     "DeadLetter",
+    "FakeCall",
     "FakeKato",
     "MemoryLanes",
     "MemoryNodes",

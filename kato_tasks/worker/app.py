@@ -52,9 +52,9 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "beat_schedule": {
             "sweep": {
                 "task": SWEEP,
-                "schedule": settings.sweep_interval,
+                "schedule": settings.beat_sweep_interval,
                 # A tick that nobody took before the next one is worth nothing.
-                "options": {"expires": settings.sweep_interval},
+                "options": {"expires": settings.beat_sweep_interval},
             }
         },
         "beat_max_loop_interval": 5,
