@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Final
 
 from kato_tasks.errors import InvalidInput, SessionConflict, StoreUnavailable
-from kato_tasks.ingest.reader import Event, Problem
+from kato_tasks.ingest.chunks import from_file, from_pipe
+from kato_tasks.ingest.reader import STDIN, Event, Problem
 from kato_tasks.instrumentation import logger
 from kato_tasks.models import Append, Group, Kind
 from kato_tasks.sessions import Receipt, Session, Sessions, group_commands
 
-_CHUNK: Final = 2_000
+_CHUNK: Final = 10_000
+"""Lines of one round trip: the more there are, the more of a session's events share a call."""
 _KNOWN: Final = 10_000
 _PATIENCE: Final = 30.0
 _PAUSE: Final = 0.5
@@ -72,8 +74,8 @@ class Loader:
             StoreUnavailable: The store stayed away for half a minute; what was accepted stays.
         """
         totals = Totals()
-        remaining = iter(events)
-        while chunk := list(islice(remaining, _CHUNK)):
+        chunks = from_pipe if self._source == STDIN else from_file
+        for chunk in chunks(events, _CHUNK):
             problems = [item for item in chunk if isinstance(item, Problem)]
             parts, refused = self._parts(item for item in chunk if isinstance(item, Event))
             accepted, repeated, conflicts = self._accept(parts)
