@@ -30,6 +30,9 @@ lint: $(VENV)/.dev  ## Check format and lint.
 
 types: $(VENV)/.dev  ## Check types, tests and benchmarks too.
 	$(BIN)/mypy
+	$(BIN)/mypy tests/conftest.py tests/unit tests/contract
+	@for folder in $(filter-out tests/unit tests/contract tests/__pycache__,$(wildcard tests/*)); do \
+	    [ ! -d $$folder ] || $(BIN)/mypy $$folder || exit 1; done
 
 layers: $(VENV)/.dev  ## Check that imports point one way.
 	$(BIN)/lint-imports

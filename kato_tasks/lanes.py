@@ -100,6 +100,10 @@ class Lanes(Protocol):
         """Return lanes with work that nobody works on, and put off their next look."""
         ...
 
+    def forget(self) -> int:
+        """Take sessions whose record has run out from the index; how many there were."""
+        ...
+
 
 class RedisLanes:
     """Lanes in Redis or Valkey.
@@ -184,6 +188,16 @@ class RedisLanes:
             for shard in range(self._settings.shards)
         ]
         return tuple(key for found in self._runner.run_all(looks) for key in found)
+
+    def forget(self) -> int:
+        """See :meth:`Lanes.forget`."""
+        looks = [
+            calls.forget(
+                self._keys.activity(shard), self._keys.session_prefix(shard), self._settings
+            )
+            for shard in range(self._settings.shards)
+        ]
+        return sum(self._runner.run_all(looks))
 
     def _of(self, key: str) -> SessionKeys:
         return self._keys.session(key)

@@ -43,12 +43,16 @@ class Nodes(Protocol):
         """Mark the session's node if the session needs it called one at a time."""
         ...
 
-    def acquire(self, spec: SessionSpec, *, wait: float) -> NodeHold | None:
+    def acquire(
+        self, spec: SessionSpec, *, wait: float, keep: float | None = None
+    ) -> NodeHold | None:
         """Return the right to call the session's node.
 
         Args:
             spec: The session that is about to be called.
             wait: How long to wait for the node, in seconds.
+            keep: How long the hold lasts unless it is renewed, in seconds; the lease time if
+                None.
 
         Returns:
             The hold; None if the node was not free in time.
@@ -93,7 +97,9 @@ class RedisNodes:
                     px=round(self._settings.retention * 1000),
                 )
 
-    def acquire(self, spec: SessionSpec, *, wait: float) -> NodeHold | None:
+    def acquire(
+        self, spec: SessionSpec, *, wait: float, keep: float | None = None
+    ) -> NodeHold | None:
         """See :meth:`Nodes.acquire`."""
         folded = fold_node(spec.node)
         if not needs_node_alone(spec) and not self._is_marked(spec.instance, folded):
@@ -102,7 +108,7 @@ class RedisNodes:
             lease_key=self._keys.node(spec.instance, folded), token=secrets.token_hex(8)
         )
         until, pause = time.monotonic() + wait, _FIRST_PAUSE
-        while not self._take(hold):
+        while not self._take(hold, keep or self._settings.lease):
             if time.monotonic() >= until:
                 return None
             time.sleep(pause)
@@ -124,7 +130,7 @@ class RedisNodes:
         with self._runner.translated():
             return bool(self._client.exists(self._keys.alone(instance, folded)))
 
-    def _take(self, hold: NodeHold) -> bool:
-        milliseconds = round(self._settings.lease * 1000)
+    def _take(self, hold: NodeHold, keep: float) -> bool:
+        milliseconds = round(keep * 1000)
         with self._runner.translated():
             return bool(self._client.set(str(hold.lease_key), hold.token, nx=True, px=milliseconds))

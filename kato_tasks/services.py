@@ -137,5 +137,10 @@ def _sessions(services: Services, client: Callable[[str], KatoClient], wake: Wak
         wake=wake,
         max_observation_bytes=settings.max_observation_bytes,
     )
-    oracle = Oracle(registry=registry, nodes=services.nodes, client=client)
+    oracle = Oracle(
+        registry=registry,
+        nodes=services.nodes,
+        client=client,
+        longest_call=settings.kato_connect_timeout + settings.kato_timeout,
+    )
     return Sessions(intake=intake, oracle=oracle, registry=registry, settings=settings)

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from kato_tasks.cli.output import FOUND_WRONG, console, errors, print_json, print_table
+from kato_tasks.cli.output import console, print_json, print_table
 from kato_tasks.delivery import deliver_until
-from kato_tasks.errors import WaitTimeout
+from kato_tasks.errors import KatoTasksError, WaitTimeout
 from kato_tasks.models import SessionRecord
 from kato_tasks.producer import KatoTasks
 
@@ -48,10 +48,7 @@ def list_(*, limit: int, offset: int, as_json: bool) -> None:
 def show(*, key: str, as_json: bool) -> None:
     """Show what is known of one session."""
     with KatoTasks() as kato:
-        record = kato.find(key)
-    if record is None:
-        errors().print(f"There is no session {key!r}.", markup=False)
-        raise SystemExit(FOUND_WRONG)
+        record = _find(kato, key)
     fields = as_fields(record)
     if as_json:
         print_json(fields)
@@ -102,10 +99,7 @@ def create(  # noqa: PLR0913 - the options of a session
 def delete(*, key: str, wait: bool, timeout: float, as_json: bool) -> None:
     """End a session, after everything accepted before. What its node has learned stays."""
     with KatoTasks() as kato:
-        record = kato.find(key)
-        if record is None:
-            errors().print(f"There is no session {key!r}.", markup=False)
-            raise SystemExit(FOUND_WRONG)
+        record = _find(kato, key)
         receipt = kato.session(key, node=record.spec.node).delete()
         if wait:
             receipt.wait(timeout)
@@ -125,10 +119,7 @@ def delete(*, key: str, wait: bool, timeout: float, as_json: bool) -> None:
 def predict(*, key: str, timeout: float, limit: int, as_json: bool) -> None:
     """Ask a session's server for predictions, after all that is accepted is delivered."""
     with KatoTasks() as kato:
-        record = kato.find(key)
-        if record is None:
-            errors().print(f"There is no session {key!r}.", markup=False)
-            raise SystemExit(FOUND_WRONG)
+        record = _find(kato, key)
         found = kato.session(key, node=record.spec.node).predictions(timeout=timeout)
     if as_json:
         print_json(
@@ -144,6 +135,20 @@ def predict(*, key: str, timeout: float, limit: int, as_json: bool) -> None:
     ]
     columns = ("pattern", "frequency", "similarity", "future")
     print_table(f"{len(found.predictions)} predictions for {key}", columns, rows)
+
+
+class _NoSession(KatoTasksError):
+    """A key that names no session."""
+
+    def __str__(self) -> str:
+        return f"There is no session {self.args[0]!r}."
+
+
+def _find(kato: KatoTasks, key: str) -> SessionRecord:
+    record = kato.find(key)
+    if record is None:
+        raise _NoSession(key)
+    return record
 
 
 def as_fields(record: SessionRecord) -> dict[str, Any]:

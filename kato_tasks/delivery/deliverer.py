@@ -107,8 +107,7 @@ class Deliverer:
 
     def _with_node(self, work: Work) -> Turn:
         spec = work.claim.spec
-        if work.claim.session_id is None:
-            self._nodes.mark(spec)
+        self._nodes.mark(spec)
         hold = self._nodes.acquire(spec, wait=self._settings.node_wait)
         if hold is None:
             self._lanes.release(work.claim.lease, pause=self._settings.retry_first)

@@ -33,12 +33,16 @@ def deliver_until(
     record = registry.get(key)
     goal = seq if seq is not None else (record.appended if record else 0)
     while record is not None and time.monotonic() < until:
-        if record.applied >= goal and (seq is not None or record.session_id is not None):
+        if _is_there(record, goal, bound=seq is None):
             return record
         turn = deliverer.deliver(key)
+        record = registry.get(key)
         if turn in (Turn.HELD, Turn.UNKNOWN):
             break
-        if turn in (Turn.BUSY, Turn.PAUSED):
+        if turn is not Turn.MORE and record and not _is_there(record, goal, bound=seq is None):
             time.sleep(_PAUSE)
-        record = registry.get(key)
     return record
+
+
+def _is_there(record: SessionRecord, goal: int, *, bound: bool) -> bool:
+    return record.applied >= goal and (not bound or record.session_id is not None)

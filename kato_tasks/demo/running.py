@@ -51,6 +51,12 @@ class _Sent:
             symbols for line, symbols in self.sessions[key] if symbols and line not in self.refused
         ]
 
+    def used(self) -> int:
+        """Return how many sessions had an observation accepted."""
+        return sum(
+            any(line not in self.refused for line, _ in events) for events in self.sessions.values()
+        )
+
     def count(self) -> int:
         """Return how many observations were accepted."""
         return sum(
@@ -80,7 +86,7 @@ def run_demo(kato: KatoTasks, source: str, *, audited: bool, told: Told) -> Repo
     if not audited:
         _tidy(kato, sent, told)
     return Report(
-        sessions=sum(bool(events) for events in sent.sessions.values()),
+        sessions=sent.used(),
         observations=sent.count(),
         applied=applied,
         refused=refused,

@@ -256,3 +256,15 @@ def overdue(ready: str, lease_prefix: str, settings: Settings) -> Call[tuple[str
         keys=[ready],
         args=[lease_prefix, settings.sweep_lanes, _ms(settings.wake_grace)],
     )
+
+
+_FORGET: Final = Script.load("forget", int)
+
+
+def forget(activity: str, session_prefix: str, settings: Settings) -> Call[int]:
+    """Take sessions whose record has run out from the index; answers how many."""
+    return Call(
+        script=_FORGET,
+        keys=[activity],
+        args=[session_prefix, _ms(settings.retention), settings.sweep_lanes],
+    )

@@ -70,14 +70,17 @@ def open_redis(url: str, *, timeout: float, max_connections: int = 64) -> redis.
     if not url.startswith(_SCHEMES):
         raise InvalidInput("redis_url", f"is {hide_password(url)!r}", " or ".join(_SCHEMES))
     try:
-        return redis.Redis.from_url(
+        # More threads than connections wait for one; the plain pool would refuse them at once.
+        pool = redis.BlockingConnectionPool.from_url(
             url,
+            timeout=timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
             max_connections=max_connections,
             protocol=2,
         )
+        return redis.Redis.from_pool(pool)
     except ValueError:
         # The error quotes what may be a part of the password.
         raise InvalidInput(

@@ -6,6 +6,7 @@ without its wedges and leaks (kato-api 0).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from kato_tasks.errors import WaitTimeout
@@ -23,14 +24,21 @@ class Oracle:
         registry: Tells where a session lives and how far its lane has come.
         nodes: Tells whose calls go one at a time.
         client: Returns the client of an instance by its name.
+        longest_call: How long a call may take, in seconds: a node is held that long.
     """
 
     def __init__(
-        self, *, registry: Registry, nodes: Nodes, client: Callable[[str], KatoClient]
+        self,
+        *,
+        registry: Registry,
+        nodes: Nodes,
+        client: Callable[[str], KatoClient],
+        longest_call: float,
     ) -> None:
         self._registry = registry
         self._nodes = nodes
         self._client = client
+        self._longest_call = longest_call
 
     def predictions(self, key: str, *, after: int | None, timeout: float) -> Predictions:
         """Return a session's predictions once its lane is delivered up to ``after``.
@@ -51,14 +59,15 @@ class Oracle:
         progress = self._registry.progress(key)
         if progress is None:
             return Predictions(predictions=(), future_potentials=())
+        until = time.monotonic() + timeout
         wait_for(self._registry, key, progress.appended if after is None else after, timeout)
         record = self._registry.get(key)
         if record is None or record.session_id is None:
             return Predictions(predictions=(), future_potentials=())
-        return self._ask(record, record.session_id, timeout)
+        return self._ask(record, record.session_id, max(0.0, until - time.monotonic()))
 
     def _ask(self, record: SessionRecord, session_id: str, timeout: float) -> Predictions:
-        hold = self._nodes.acquire(record.spec, wait=timeout)
+        hold = self._nodes.acquire(record.spec, wait=timeout, keep=self._longest_call)
         if hold is None:
             raise WaitTimeout(
                 f"node {record.spec.node!r}", timeout, "its calls go one at a time; ask later"

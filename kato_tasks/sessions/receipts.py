@@ -110,8 +110,8 @@ def wait_for(registry: Registry, key: str, seq: int, timeout: float) -> None:
             raise WaitTimeout(
                 f"command {seq} of session {key!r}",
                 timeout,
-                f"{progress.applied} of {progress.appended} commands are delivered, the rest "
-                "will be; is a worker running?",
+                f"{progress.applied} of {progress.appended} commands are delivered and the rest "
+                "will be, as soon as a worker runs",
             )
         time.sleep(pause)
         pause = min(_LONGEST_PAUSE, pause * 1.5)

@@ -104,7 +104,9 @@ class MemoryLanes:
                 entry.token_until = self._store.after(self._settings.lease)
                 self._store.ready[lease.key] = entry.token_until
             else:
-                self._give_back(lease.key, entry, pause=self._settings.wake_grace)
+                self._give_back(
+                    lease.key, entry, pause=self._settings.wake_grace, left=entry.commands
+                )
                 if not entry.commands and settlement.unbind:
                     self._store.activity.pop(lease.key, None)
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch), commands
@@ -120,7 +122,7 @@ class MemoryLanes:
             entry.intent = None
             entry.attempts += failed
             entry.most = most or entry.most
-            self._give_back(lease.key, entry, pause=pause)
+            self._give_back(lease.key, entry, pause=pause, left=entry.commands or entry.bind)
             return True
 
     def hold(self, lease: Lease, reason: str) -> bool:
@@ -156,6 +158,20 @@ class MemoryLanes:
             put_off = self._store.after(self._settings.wake_grace)
             self._store.ready.update(dict.fromkeys(looked, put_off))
             return tuple(key for key in looked if self._store.entry(key).token is None)
+
+    def forget(self) -> int:
+        """See :meth:`kato_tasks.lanes.Lanes.forget`."""
+        with self._store.changed:
+            before = self._store.now_ms - round(self._settings.retention * 1000)
+            old = sorted((at, key) for key, at in self._store.activity.items() if at <= before)
+            forgotten = 0
+            for _, key in old:
+                if self._store.entry(key).spec is None:
+                    del self._store.activity[key]
+                    forgotten += 1
+                else:
+                    self._store.activity[key] = self._store.now_ms
+            return forgotten
 
     def _owned(self, lease: Lease) -> Entry | None:
         entry = self._store.entry(lease.key)
@@ -245,9 +261,9 @@ class MemoryLanes:
             entry.unbind()
         self._store.counts.update(settlement.counts)
 
-    def _give_back(self, key: str, entry: Entry, *, pause: float) -> None:
+    def _give_back(self, key: str, entry: Entry, *, pause: float, left: object) -> None:
         entry.token = None
-        if entry.commands or entry.bind:
+        if left:
             self._store.ready[key] = self._store.now_ms + round(pause * 1000)
         else:
             self._store.ready.pop(key, None)

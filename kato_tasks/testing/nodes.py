@@ -34,7 +34,9 @@ class MemoryNodes:
                 name = self._keys.alone(spec.instance, fold_node(spec.node))
                 self._store.alone[name] = self._store.after(self._settings.retention)
 
-    def acquire(self, spec: SessionSpec, *, wait: float) -> NodeHold | None:
+    def acquire(
+        self, spec: SessionSpec, *, wait: float, keep: float | None = None
+    ) -> NodeHold | None:
         """See :meth:`kato_tasks.nodes.Nodes.acquire`."""
         folded = fold_node(spec.node)
         name = self._keys.node(spec.instance, folded)
@@ -45,7 +47,7 @@ class MemoryNodes:
             if not self._store.changed.wait_for(lambda: self._is_free(name), timeout=wait):
                 return None
             hold = NodeHold(lease_key=name, token=secrets.token_hex(8))
-            self._take(name, hold.token)
+            self._take(name, hold.token, keep)
             return hold
 
     def renew(self, hold: NodeHold) -> bool:
@@ -71,5 +73,5 @@ class MemoryNodes:
     def _holds(self, name: str, token: str) -> bool:
         return not self._is_free(name) and self._store.holds[name][0] == token
 
-    def _take(self, name: str, token: str) -> None:
-        self._store.holds[name] = (token, self._store.after(self._settings.lease))
+    def _take(self, name: str, token: str, keep: float | None = None) -> None:
+        self._store.holds[name] = (token, self._store.after(keep or self._settings.lease))

@@ -96,9 +96,17 @@ def _transport(settings: Settings) -> dict[str, Any]:
         "broker_connection_timeout": settings.store_timeout,
         "redis_socket_timeout": settings.store_timeout,
         "redis_socket_connect_timeout": settings.store_timeout,
+        # A wake-up must not hold its producer up: kombu would try for broker_connection_timeout,
+        # and sleep 2 and 4 s meanwhile. Workers have a loop of their own and go on trying.
+        "broker_transport_options": {
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0.1,
+            "interval_max": 0.1,
+        },
     }
     if settings.broker.startswith(_REDIS):
-        conf["broker_transport_options"] = {
+        conf["broker_transport_options"] |= {
             "visibility_timeout": _VISIBILITY,
             # Look for messages of dead workers every second, not every 100 s.
             "unacked_restore_interval": 1,

@@ -185,8 +185,13 @@ def deliver(self: Task[Any, Any], keys: list[str]) -> None:
 
 @shared_task(name=names.SWEEP, bind=True)
 def sweep(self: Task[Any, Any]) -> int:
-    """Call workers to lanes with work that nobody works on; answers how many."""
-    return process.services(self.app).sweep()
+    """Call workers to lanes with work that nobody works on; answers how many.
+
+    On the way the index of sessions loses those whose record has run out.
+    """
+    services = process.services(self.app)
+    services.lanes.forget()
+    return services.sweep()
 
 
 def _session(services: Services, arguments: SessionArguments) -> Session:
@@ -206,7 +211,8 @@ def _accept(
     payload: bytes,
 ) -> dict[str, Any]:
     session = _session(services, arguments)
-    groups = group_commands(kind, (payload,), arguments.command_id or _task_id(task))
+    command_id = _task_id(task) if arguments.command_id is None else arguments.command_id
+    groups = group_commands(kind, (payload,), command_id)
     return _plain(services.sessions.intake.accept([session.request(groups)])[0])
 
 

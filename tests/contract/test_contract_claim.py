@@ -1,0 +1,140 @@
+"""Claiming a lane, binding its session and writing intents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from lane_steps import KEY, LetPass, append, claim, deliver, foreign, intend, payloads, settlement
+
+from kato_tasks.lanes import Lanes
+from kato_tasks.models import Lease, NoClaim, SessionState
+from kato_tasks.registry import Registry
+
+SHORT_LEASE = pytest.mark.with_settings(lease=0.2)
+
+
+def test_an_unknown_session_is_not_claimed(lanes: Lanes) -> None:
+    assert lanes.claim(KEY, most=1) is NoClaim.UNKNOWN
+
+
+def test_a_lane_without_work_is_not_claimed(lanes: Lanes) -> None:
+    append(lanes, "x")
+    deliver(lanes, 1)
+    assert lanes.claim(KEY, most=1) is NoClaim.EMPTY
+
+
+def test_a_claim_reads_the_head_of_the_lane_in_order(lanes: Lanes) -> None:
+    append(lanes, "u", "v")
+    append(lanes, "w")
+    claimed = claim(lanes, most=2)
+    assert payloads(claimed) == ["u", "v"]
+    assert (claimed.most, claimed.applied, claimed.attempts, claimed.time) == (2, 0, 0, 0)
+    assert claimed.session_id is None
+
+
+def test_a_command_carries_when_it_was_accepted(lanes: Lanes) -> None:
+    append(lanes, "x")
+    claimed = claim(lanes)
+    assert 0 <= claimed.now_ms - claimed.commands[0].accepted_ms < 60_000
+
+
+def test_a_second_claim_finds_the_lane_busy(lanes: Lanes) -> None:
+    append(lanes, "x")
+    claim(lanes)
+    assert lanes.claim(KEY, most=1) is NoClaim.BUSY
+
+
+def test_tokens_do_not_repeat(lanes: Lanes) -> None:
+    append(lanes, "x")
+    first = claim(lanes)
+    lanes.release(first.lease)
+    assert claim(lanes).lease.token != first.lease.token
+
+
+@SHORT_LEASE
+def test_a_lease_that_ran_out_lets_another_claim(lanes: Lanes, let_pass: LetPass) -> None:
+    append(lanes, "x")
+    frozen = claim(lanes)
+    let_pass(0.21)
+    assert payloads(claim(lanes)) == ["x"]
+    assert not lanes.renew(frozen.lease)
+    assert not intend(lanes, frozen)
+
+
+@SHORT_LEASE
+def test_an_intent_without_a_lease_is_doubt_and_the_commands_are_kept(
+    lanes: Lanes, registry: Registry, let_pass: LetPass
+) -> None:
+    append(lanes, "x")
+    assert intend(lanes, claim(lanes))
+    let_pass(0.21)
+    assert lanes.claim(KEY, most=1) is NoClaim.DOUBT
+    record = registry.get(KEY)
+    assert record is not None
+    assert (record.state, record.waiting) == (SessionState.DOUBT, 1)
+    assert record.doubt == "the worker died during a call"
+    append(lanes, "y")
+    assert lanes.claim(KEY, most=1) is NoClaim.DOUBT
+
+
+@pytest.mark.with_settings(lease=0.3)
+def test_a_renewed_lease_lives_on(lanes: Lanes, let_pass: LetPass) -> None:
+    append(lanes, "x")
+    claimed = claim(lanes)
+    for _ in range(3):
+        let_pass(0.12)
+        assert lanes.renew(claimed.lease)
+    assert lanes.claim(KEY, most=1) is NoClaim.BUSY
+
+
+def test_a_lease_is_renewed_for_its_owner_only(lanes: Lanes) -> None:
+    append(lanes, "x")
+    claimed = claim(lanes)
+    assert not lanes.renew(foreign(claimed.lease))
+    assert not lanes.renew(Lease(key="b", token=claimed.lease.token, epoch=0))
+
+
+def test_binding_raises_the_epoch(lanes: Lanes, registry: Registry) -> None:
+    append(lanes, "x")
+    claimed = claim(lanes)
+    bound = lanes.bind(claimed.lease, "sid-1")
+    assert bound == replace(claimed.lease, epoch=1)
+    record = registry.get(KEY)
+    assert record is not None
+    assert (record.session_id, record.state, record.epoch) == ("sid-1", SessionState.ACTIVE, 1)
+
+
+def test_binding_is_refused_to_a_foreign_token_and_to_an_old_epoch(
+    lanes: Lanes, registry: Registry
+) -> None:
+    append(lanes, "x")
+    claimed = claim(lanes)
+    assert lanes.bind(foreign(claimed.lease), "sid-2") is None
+    assert lanes.bind(claimed.lease, "sid-1") is not None
+    assert lanes.bind(claimed.lease, "sid-3") is None
+    record = registry.get(KEY)
+    assert record is not None
+    assert record.session_id == "sid-1"
+
+
+def test_an_intent_is_refused_at_a_wrong_position_epoch_or_token(lanes: Lanes) -> None:
+    append(lanes, "x", "y")
+    claimed = claim(lanes)
+    assert not intend(lanes, claimed, first=2)
+    assert not intend(lanes, replace(claimed, lease=foreign(claimed.lease)))
+    assert not intend(lanes, replace(claimed, lease=replace(claimed.lease, epoch=1)))
+    assert intend(lanes, claimed)
+
+
+def test_an_intent_is_written_once(lanes: Lanes) -> None:
+    append(lanes, "x")
+    claimed = claim(lanes)
+    assert intend(lanes, claimed)
+    assert not intend(lanes, claimed)
+
+
+def test_nothing_is_settled_that_was_not_intended(lanes: Lanes) -> None:
+    append(lanes, "x")
+    claimed = claim(lanes)
+    assert lanes.settle(claimed.lease, settlement(claimed)) is None

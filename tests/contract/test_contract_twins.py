@@ -1,0 +1,226 @@
+"""Random work gives equal answers on both backends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, Final
+
+import redis
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as example_settings
+from hypothesis import strategies as st
+from lane_steps import SPEC, request
+
+from kato_tasks.lanes import Lanes, RedisLanes
+from kato_tasks.models import (
+    Claim,
+    Command,
+    Group,
+    Intent,
+    Kind,
+    Lease,
+    Outcome,
+    SessionRecord,
+    Settlement,
+)
+from kato_tasks.registry import RedisRegistry, Registry
+from kato_tasks.scripts import Runner
+from kato_tasks.settings import Settings
+from kato_tasks.testing import MemoryLanes, MemoryRegistry, MemoryStore
+
+KEYS: Final = ("a", "b")
+NOBODY: Final = Claim(
+    lease=Lease(key="a", token="", epoch=0),
+    spec=SPEC,
+    session_id=None,
+    time=0,
+    applied=0,
+    most=1,
+    attempts=0,
+    commands=(),
+    now_ms=0,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One verb with all that any verb takes; the last claim of the key gives the rest."""
+
+    verb: str
+    key: str
+    groups: tuple[tuple[str, Kind, int], ...]
+    size: int
+    node: str | None
+    flag: bool
+    outcome: Outcome | None
+
+
+groups = st.tuples(st.sampled_from("vwxyz"), st.sampled_from(Kind), st.integers(1, 3))
+verbs = ("append", "append", "claim", "bind", "intend", "settle", "deliver", "deliver", "release")
+steps = st.builds(
+    Step,
+    verb=st.sampled_from((*verbs, "end", "hold", "renew", "overdue")),
+    key=st.sampled_from(KEYS),
+    groups=st.lists(groups, max_size=3).map(tuple),
+    size=st.integers(1, 4),
+    node=st.sampled_from((None, None, "n", "m")),
+    flag=st.booleans(),
+    outcome=st.sampled_from((None, Outcome(pattern="p"), Outcome(refusal="no"))),
+)
+
+
+@dataclass
+class Side:
+    """One backend and the last claim of each key."""
+
+    lanes: Lanes
+    registry: Registry
+    claims: dict[str, Claim] = field(default_factory=dict)
+
+    def take(self, step: Step) -> list[object]:
+        """Do one step; what is answered, and the records then, without times and tokens."""
+        answer: object = getattr(self, f"_{step.verb}")(step)
+        return [answer, *(_timeless(self.registry.get(key)) for key in KEYS)]
+
+    def seen(self) -> list[object]:
+        """Return what else can be seen."""
+        outcomes = [self.registry.outcome(key, seq) for key in KEYS for seq in range(20)]
+        recent = {record.key for record in self.registry.recent(limit=9)}
+        return [outcomes, recent, self.registry.stats()]
+
+    def _append(self, step: Step) -> object:
+        made = tuple(
+            Group(command_id=name, kind=kind, payloads=(b"x",) * size)
+            for name, kind, size in step.groups
+        )
+        spec = replace(SPEC, node=step.node or "n")
+        wanted = request(step.key, *made, spec=spec, node=step.node, bind=step.flag)
+        return [str(answer) for answer in self.lanes.append([wanted, wanted])]
+
+    def _claim(self, step: Step) -> object:
+        claimed = self.lanes.claim(step.key, most=step.size)
+        if not isinstance(claimed, Claim):
+            return claimed
+        self.claims[step.key] = claimed
+        commands = [replace(command, accepted_ms=0) for command in claimed.commands]
+        lease = replace(claimed.lease, token="")
+        return replace(claimed, lease=lease, now_ms=0, commands=tuple(commands))
+
+    def _bind(self, step: Step) -> object:
+        claimed = self._last(step)
+        lease = self.lanes.bind(claimed.lease, f"sid-{step.size}")
+        if lease is not None:
+            self.claims[step.key] = replace(claimed, lease=lease)
+        return lease and lease.epoch
+
+    def _intend(self, step: Step) -> object:
+        claimed = self._last(step)
+        intent = Intent(
+            first=claimed.applied + step.size % 4,
+            count=1,
+            kind=Kind.OBSERVE,
+            time=0,
+            session_id="",
+        )
+        return self.lanes.intend(claimed.lease, intent)
+
+    def _settle(self, step: Step, *, unbind: bool = False) -> object:
+        claimed, progress = self._last(step), self.registry.progress(step.key)
+        waiting = progress.appended - progress.applied if progress else 0
+        size = max(1, min(step.size, waiting))
+        settlement = Settlement(
+            first=claimed.applied + 1,
+            count=size,
+            time=step.size,
+            outcome=step.outcome,
+            refused=step.outcome == Outcome(refusal="no"),
+            unbind=unbind,
+            counts={"applied": size, "latency:3": 1},
+            more=step.size if step.flag else 0,
+        )
+        settled = self.lanes.settle(claimed.lease, settlement)
+        if settled is None:
+            return None
+        lease, commands = settled
+        self.claims[step.key] = replace(claimed, lease=lease, applied=claimed.applied + size)
+        return lease.epoch, [_kind(command) for command in commands]
+
+    def _deliver(self, step: Step) -> object:
+        first = replace(step, size=1)
+        return self._claim(step), self._intend(first), self._settle(step)
+
+    def _end(self, step: Step) -> object:
+        first = replace(step, size=1)
+        claimed, bound = self._claim(step), self._bind(step)
+        return claimed, bound, self._intend(first), self._settle(step, unbind=True)
+
+    def _release(self, step: Step) -> object:
+        lease = self._last(step).lease
+        return self.lanes.release(
+            lease, pause=0 if step.flag else 500, most=step.size, failed=step.flag
+        )
+
+    def _hold(self, step: Step) -> object:
+        return step.flag and step.size == 1 and self.lanes.hold(self._last(step).lease, "why")
+
+    def _renew(self, step: Step) -> object:
+        return self.lanes.renew(self._last(step).lease)
+
+    def _overdue(self, _: Step) -> object:
+        return set(self.lanes.overdue())
+
+    def _last(self, step: Step) -> Claim:
+        return self.claims.get(step.key, NOBODY)
+
+
+def _timeless(record: SessionRecord | None) -> SessionRecord | None:
+    return record and replace(record, created_at=0, active_at=0)
+
+
+def _kind(command: Command) -> tuple[Kind, bytes]:
+    return command.kind, command.payload
+
+
+numbers = count()
+
+
+def both(store: redis.Redis, settings: Settings) -> tuple[Side, Side]:
+    """Both backends, empty, with times so long that nothing expires."""
+    prefix = f"{settings.prefix}.{next(numbers)}"
+    fresh = settings.model_copy(update={"prefix": prefix})
+    memory, runner = MemoryStore(), Runner(store, settings.redis_url)
+    return (
+        Side(lanes=MemoryLanes(memory, fresh), registry=MemoryRegistry(memory)),
+        Side(lanes=RedisLanes(runner, fresh), registry=RedisRegistry(runner, fresh)),
+    )
+
+
+Drawn = list[Step]
+MODEST: Final[dict[str, Any]] = {
+    "max_examples": 60,
+    "phases": [Phase.explicit, Phase.generate],  # shrinking takes minutes here
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    "database": None,
+}
+
+
+def check(store: redis.Redis, settings: Settings, drawn: Drawn) -> None:
+    memory, valkey = both(store, settings)
+    for step in drawn:
+        assert memory.take(step) == valkey.take(step), step
+    assert memory.seen() == valkey.seen()
+
+
+def with_few_of_everything(settings: Settings) -> Settings:
+    few = {"dedup_ids": 3, "outcomes": 3, "shards": 2, "sweep_lanes": 5, "lease": 900.0}
+    return settings.model_copy(update=few)
+
+
+@example_settings(**MODEST)
+@given(drawn=st.lists(steps, min_size=5, max_size=30))
+def test_the_twin_answers_as_the_scripts_do(
+    drawn: Drawn, store: redis.Redis, settings: Settings
+) -> None:
+    check(store, with_few_of_everything(settings), drawn)

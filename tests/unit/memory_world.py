@@ -1,0 +1,103 @@
+"""A whole kato_tasks in memory: lanes, registry, nodes, a fake KATO and a deliverer."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from kato_tasks.delivery import Deliverer, LeaseKeeper
+from kato_tasks.kato import KatoClient
+from kato_tasks.models import SessionRecord, Turn
+from kato_tasks.sessions import Intake, Oracle, Session, Sessions
+from kato_tasks.settings import Settings
+from kato_tasks.testing import (
+    FakeKato,
+    MemoryLanes,
+    MemoryNodes,
+    MemoryRegistry,
+    MemoryStore,
+    RecordingWake,
+    wait_until,
+)
+
+
+class World:
+    """Use it as a context manager; settings that matter are given by name."""
+
+    def __init__(self, **overrides: Any) -> None:  # noqa: ANN401 - settings
+        self.settings = Settings.load(**{"node_wait": 0.01, **overrides})
+        self.store = MemoryStore()
+        self.lanes = MemoryLanes(self.store, self.settings)
+        self.registry = MemoryRegistry(self.store)
+        self.nodes = MemoryNodes(self.store, self.settings)
+        self.kato = FakeKato()
+        self.wake = RecordingWake()
+        self.keeper = LeaseKeeper(0.005)
+        self.deliverer = self.another_deliverer()
+        intake = Intake(
+            lanes=self.lanes,
+            registry=self.registry,
+            wake=self.wake,
+            max_observation_bytes=self.settings.max_observation_bytes,
+        )
+        oracle = Oracle(
+            registry=self.registry, nodes=self.nodes, client=self.kato, longest_call=35.0
+        )
+        self.sessions = Sessions(
+            intake=intake, oracle=oracle, registry=self.registry, settings=self.settings
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.keeper.close()
+
+    def another_deliverer(self) -> Deliverer:
+        return Deliverer(
+            lanes=self.lanes,
+            nodes=self.nodes,
+            client=self.client,
+            keeper=self.keeper,
+            settings=self.settings,
+        )
+
+    def client(self, name: str) -> KatoClient:
+        self.settings.instance_url(name)
+        return self.kato(name)
+
+    def session(self, key: str = "a", **options: Any) -> Session:  # noqa: ANN401 - its options
+        return self.sessions.session(key, **options)
+
+    def deliver(self, key: str = "a") -> Turn:
+        return self.deliverer.deliver(key)
+
+    def deliver_all(self, key: str = "a") -> Turn:
+        """Deliver as a worker does: again and again while there is more."""
+        turn = Turn.MORE
+        while turn is Turn.MORE:
+            turn = self.deliver(key)
+        return turn
+
+    def record(self, key: str = "a") -> SessionRecord:
+        record = self.registry.get(key)
+        assert record is not None
+        return record
+
+    def sizes(self) -> list[int]:
+        """How many observations each observing call carried."""
+        return [len(call.payloads) for call in self.kato.calls if call.payloads]
+
+    def observed(self) -> list[str]:
+        """Every observation that was applied to the sessions there are, in order."""
+        sessions = self.kato.sessions.values()
+        return [payload.decode() for session in sessions for payload in session.observed]
+
+    def lease_is_renewed(self, key: str = "a") -> None:
+        """Wait until the lease of a lane has its full length again."""
+        full = self.store.after(self.settings.lease)
+        wait_until(lambda: self.store.entry(key).token_until == full, message="not renewed")
+
+
+def strings(*names: str) -> list[str]:
+    """The JSON of observations of one string each."""
+    return [f'{{"strings":["{name}"]}}' for name in names]

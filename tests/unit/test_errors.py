@@ -1,0 +1,102 @@
+"""The error tree."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+
+import pytest
+
+from kato_tasks import errors
+from kato_tasks.errors import (
+    CommandRefused,
+    Final,
+    InvalidInput,
+    KatoError,
+    KatoTasksError,
+    OutcomeUnknown,
+    Retryable,
+    SessionConflict,
+    SessionInDoubt,
+    StoreUnavailable,
+    UnknownInstance,
+    WaitTimeout,
+)
+
+
+def tree(root: type[KatoTasksError]) -> Iterator[type[KatoTasksError]]:
+    yield root
+    for child in root.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from tree(child)
+
+
+CALL = "POST /sessions/{id}/observe"
+SENTENCES: list[tuple[KatoTasksError, str]] = [
+    (InvalidInput("ttl", "is 0", "more"), "ttl is 0; allowed: more."),
+    (UnknownInstance("x", ("b", "a")), "instance 'x' is not configured; allowed: one of a, b."),
+    (
+        SessionConflict("k", "node", "a", "b"),
+        (
+            "Session 'k' already has the node 'a', not 'b'; leave node out, or delete the session "
+            "first."
+        ),
+    ),
+    (StoreUnavailable("redis://h", "gone"), "The store at redis://h is not available: gone."),
+    (
+        StoreUnavailable("redis://h", "gone", ["c1"]),
+        (
+            "The store at redis://h is not available: gone. The commands may or may not have been "
+            "accepted; repeating them with the same command_id is safe."
+        ),
+    ),
+    (
+        WaitTimeout("command 1 of session 'k'", 0.5, "is a worker running?"),
+        "Waited 0.5 s in vain for command 1 of session 'k'; is a worker running?.",
+    ),
+    (CommandRefused("k", 3, "no"), "KATO refused command 3 of session 'k': no"),
+    (
+        SessionInDoubt("k", "lost"),
+        "Session 'k' is in doubt (lost); its commands are kept and none is sent.",
+    ),
+    (KatoError(CALL, "time-out"), f"{CALL} got no answer: time-out"),
+    (KatoError(CALL, "bad", 422), f"{CALL} answered 422: bad"),
+]
+EVERY = [error for error, _ in SENTENCES] + [
+    kind(CALL, "reason", 500) for kind in tree(KatoError) if kind is not KatoError
+]
+
+
+@pytest.mark.parametrize(("error", "sentence"), SENTENCES)
+def test_an_error_makes_its_sentence_of_facts(error: KatoTasksError, sentence: str) -> None:
+    assert str(error) == sentence
+
+
+@pytest.mark.parametrize("error", EVERY, ids=lambda error: type(error).__name__)
+def test_an_error_survives_pickling_and_celerys_json(error: KatoTasksError) -> None:
+    pickled = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    remade = type(error)(*json.loads(json.dumps(error.args)))
+    for copy in (pickled, remade):
+        assert type(copy) is type(error)
+        assert (str(copy), copy.args, vars(copy)) == (str(error), error.args, vars(error))
+
+
+def test_every_error_is_tried_here() -> None:
+    assert {type(error) for error in EVERY} == set(tree(KatoTasksError)) - {KatoTasksError}
+
+
+def test_every_answer_of_a_server_is_on_one_of_three_branches() -> None:
+    branches = (Retryable, OutcomeUnknown, Final)
+    leaves = [kind for kind in tree(KatoError) if not kind.__subclasses__()]
+    assert all(sum(issubclass(leaf, branch) for branch in branches) == 1 for leaf in leaves)
+    assert set(KatoError.__subclasses__()) == set(branches)
+
+
+def test_the_tree_is_drawn_in_full() -> None:
+    assert all(kind.__name__ in str(errors.__doc__) for kind in tree(KatoTasksError))
+
+
+def test_builtin_kinds_are_caught_too() -> None:
+    assert issubclass(InvalidInput, ValueError)
+    assert issubclass(WaitTimeout, TimeoutError)
