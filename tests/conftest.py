@@ -33,12 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which services the tests had, and why they had not the others."""
     terminalreporter.section("services")
-    for line in (
-        _store_in_words(),
-        _service("RabbitMQ", "AMQP"),
-        _service("PostgreSQL", "POSTGRES"),
-    ):
-        terminalreporter.write_line(line)
+    terminalreporter.write_line(_store_in_words())
+    terminalreporter.write_line(_service("RabbitMQ", "AMQP", used=True))
+    terminalreporter.write_line(_service("PostgreSQL", "POSTGRES", used=False))
 
 
 def _store_in_words() -> str:
