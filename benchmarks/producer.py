@@ -19,7 +19,7 @@ from common import Report, event, median, parser, running_stack
 from kato_tasks import Settings
 from kato_tasks.observations import encode_observation
 from kato_tasks.producer import KatoTasks
-from kato_tasks.worker.app import queue_name
+from kato_tasks.worker.celery_app import queue_name
 from kato_tasks.worker.names import Queue
 
 TARGET_RATIO: Final = 0.5

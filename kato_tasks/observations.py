@@ -128,7 +128,7 @@ def _place(location: Sequence[int | str]) -> str:
             place += f"[{part}]"
         else:
             place += f".{part}" if place else str(part)
-    return place
+    return place if len(place) <= _SHOWN else place[:_SHOWN] + "…"
 
 
 def _problem(detail: ErrorDetails) -> str:
@@ -158,6 +158,7 @@ _ALLOWED: Final = {
     "invalid-json-value": "a JSON value",
     "invalid_key": "text as a name",
     "model_type": "an observation or a mapping of its fields",
+    "recursion_depth_exceeded": "JSON that is not nested so deeply",
     "recursion_loop": "JSON that is neither circular nor nested so deeply",
 }
 

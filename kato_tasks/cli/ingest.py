@@ -30,6 +30,8 @@ def ingest(*, file: str, wait: bool, timeout: float, as_json: bool) -> None:
     began = time.monotonic()
     problems: list[Problem] = []
     with KatoTasks() as kato, progress(shown=not as_json) as told, open_source(file) as source:
+        # The loader is patient with a store that goes away; one that is not there is said at once.
+        kato.services.registry.stats()
         loader = Loader(kato.services.sessions, file)
         limit = kato.settings.max_observation_bytes
         totals = Totals()
