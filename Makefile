@@ -6,11 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check format lint types layers coverage lock clean
+.PHONY: help demo test check format lint types layers scorecard test-kato lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what there is to make.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.runtime  ## Run the main job on a whole stack of its own; it ends by itself.
 	$(BIN)/kato-tasks demo
@@ -36,6 +36,12 @@ types: $(VENV)/.dev  ## Check types, tests and benchmarks too.
 
 layers: $(VENV)/.dev  ## Check that imports point one way.
 	$(BIN)/lint-imports
+
+scorecard: $(VENV)/.dev  ## Hold the devserver against the recorded exchanges of a real server.
+	$(BIN)/python -m scorecard
+
+test-kato: $(VENV)/.dev  ## Run the contract suite against any server: make test-kato KATO_URL=...
+	KATO_TASKS_TEST_KATO_URL=$(KATO_URL) $(BIN)/python -m pytest tests/kato
 
 lock: $(VENV)/.dev  ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv).
 	./requirements/lock

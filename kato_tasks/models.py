@@ -35,6 +35,15 @@ class PredictionMode(StrEnum):
     """At every observe: the server then takes one call at a time per node."""
 
 
+class DialectName(StrEnum):
+    """How a KATO server speaks; the value is what settings and reports say."""
+
+    V3 = "v3"
+    """As KATO 3.10.1 was measured."""
+    GUIDE = "guide"
+    """As KATO's session guide writes."""
+
+
 class SessionState(StrEnum):
     """Where a session is in its life, as the registry has it."""
 

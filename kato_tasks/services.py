@@ -48,6 +48,7 @@ class Clients:
                     timeout=self._settings.kato_timeout,
                     connect_timeout=self._settings.kato_connect_timeout,
                     max_connections=self._settings.kato_connections,
+                    dialect=self._settings.dialects.get(name),
                 )
             return self._clients[name]
 

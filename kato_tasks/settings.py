@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kato_tasks import naming
 from kato_tasks.errors import InvalidInput, UnknownInstance
-from kato_tasks.models import PredictionMode
+from kato_tasks.models import DialectName, PredictionMode
 from kato_tasks.observations import explain
 
 PREFIX = "KATO_TASKS_"
@@ -26,6 +26,8 @@ class Settings(BaseSettings):
         redis_url: Our store: lanes, registry, leases. Redis >= 7 or Valkey.
         broker_url: Celery's broker; the store's URL if absent.
         instances: KATO servers by name, as ``name=url,name=url`` or a JSON object.
+        dialects: How instances speak, ``v3`` or ``guide``, as ``name=dialect``; the others are
+            asked.
         prefix: What every Redis key begins with.
         shards: In how many hash slots the sessions are spread. Fixed for the life of a store.
         store_timeout: How long one round trip to the store may take.
@@ -64,6 +66,7 @@ class Settings(BaseSettings):
     instances: Annotated[Mapping[str, str], NoDecode] = Field(
         default_factory=lambda: {"default": "http://127.0.0.1:8000"}
     )
+    dialects: Annotated[Mapping[str, DialectName], NoDecode] = Field(default_factory=dict)
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "kt"
     shards: Annotated[int, Field(ge=1, le=1024)] = 16
     store_timeout: Seconds = 5.0
@@ -106,6 +109,20 @@ class Settings(BaseSettings):
             raise InvalidInput("instances", "are empty", "at least one name=url")
         return {naming.check_instance_name(name): _check_url(url) for name, url in value.items()}
 
+    @field_validator("dialects", mode="before")
+    @classmethod
+    def _read_dialects(cls, value: object) -> object:
+        pairs = _parse_pairs("dialects", value) if isinstance(value, str) else value
+        return _known_dialects(pairs) if isinstance(pairs, Mapping) else pairs
+
+    @model_validator(mode="after")
+    def _check_dialects(self) -> Self:
+        strangers = [name for name in self.dialects if name not in self.instances]
+        if strangers:
+            known = ", ".join(sorted(self.instances))
+            raise InvalidInput("dialects", f"name the instance {strangers[0]!r}", f"one of {known}")
+        return self
+
     @property
     def broker(self) -> str:
         """The URL of Celery's broker."""
@@ -141,27 +158,41 @@ def parse_instances(text: str) -> dict[str, str]:
     Raises:
         InvalidInput: A name is missing or given twice, or the object is none of texts.
     """
+    return _parse_pairs("instances", text)
+
+
+def _parse_pairs(setting: str, text: str) -> dict[str, str]:
     if text.lstrip().startswith("{"):
-        return _read_json(text)
+        return _read_json(setting, text)
     pairs = [_pair(part.strip()) for part in text.split(",") if part.strip()]
-    instances = dict(pairs)
-    if len(instances) != len(pairs):
-        raise InvalidInput("instances", f"is {text!r}", "every name once")
-    return instances
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise InvalidInput(setting, f"is {text!r}", "every name once")
+    return values
 
 
-def _read_json(text: str) -> dict[str, str]:
+def _read_json(setting: str, text: str) -> dict[str, str]:
     try:
         return TypeAdapter(dict[str, str]).validate_json(text)
     except ValidationError:
-        raise InvalidInput("instances", f"is {text!r}", "a JSON object of URLs by name") from None
+        allowed = f"a JSON object of {'URLs' if setting == 'instances' else 'words'} by name"
+        raise InvalidInput(setting, f"is {text!r}", allowed) from None
 
 
 def _pair(part: str) -> tuple[str, str]:
-    name, separator, url = part.partition("=")
+    name, separator, value = part.partition("=")
     if separator and "://" not in name:
-        return naming.check_instance_name(name.strip()), url.strip()
+        return naming.check_instance_name(name.strip()), value.strip()
     return "default", part
+
+
+def _known_dialects(value: Mapping[object, object]) -> Mapping[object, object]:
+    words = [name.value for name in DialectName]
+    for instance, word in value.items():
+        if word not in words:
+            problem = f"say {word!r} of the instance {instance!r}"
+            raise InvalidInput("dialects", problem, " or ".join(words))
+    return value
 
 
 def _check_url(url: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kato_tasks.cli.demo import demo
+from kato_tasks.cli.doctor import doctor
 from kato_tasks.cli.ingest import ingest
 from kato_tasks.cli.output import errors, exit_code, print_json
 from kato_tasks.cli.processes import beat, devserver, flower, worker
@@ -44,5 +45,5 @@ def main() -> None:
     """
 
 
-for command in (up, demo, ingest, sessions, devserver, worker, beat, flower):
+for command in (up, demo, ingest, sessions, doctor, devserver, worker, beat, flower):
     main.add_command(command)

@@ -148,9 +148,12 @@ class Deliverer:
 
     def _call(self, work: Work) -> Work | Turn:
         claim = work.claim
-        batch = cut(
-            claim.commands, claim.spec, most=claim.most, max_bytes=self._settings.batch_bytes
-        )
+        try:
+            most = self._most(claim)
+        except KatoError as error:
+            # Nothing is intended yet: a server whose dialect cannot be told was sent nothing.
+            return self._pause(claim, str(error))
+        batch = cut(claim.commands, claim.spec, most=most, max_bytes=self._settings.batch_bytes)
         intent = Intent(
             first=claim.applied + 1,
             count=len(batch),
@@ -161,6 +164,12 @@ class Deliverer:
         if not self._lanes.intend(claim.lease, intent):
             return Turn.LOST
         return self._settle(work, batch, self._send(claim, batch))
+
+    def _most(self, claim: Claim) -> int:
+        if claim.session_id is None:
+            return claim.most
+        limit = self._client(claim.spec.instance).max_batch
+        return claim.most if limit is None else min(claim.most, limit)
 
     def _send(self, claim: Claim, batch: Sequence[Command]) -> Sent:
         if claim.session_id is None:

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from kato_tasks.devserver.options import Options
+from kato_tasks.devserver.faults import KNOWN
+from kato_tasks.devserver.options import DIALECTS, Options
 from kato_tasks.devserver.serve import serve
 from kato_tasks.devserver.store import StateInUseError
 
@@ -12,14 +13,6 @@ from kato_tasks.devserver.store import StateInUseError
 def main(arguments: list[str] | None = None) -> int:
     """Serve until stopped; the exit code."""
     given = _parser().parse_args(arguments)
-    options = Options(
-        auto_extend=not given.no_auto_extend,
-        session_ttl=given.session_ttl,
-        cost_ms=given.cost_ms,
-        cost_per_observation_ms=given.cost_per_observation_ms,
-        audit=not given.no_audit,
-        state=given.state,
-    )
 
     def ready(port: int) -> None:
         host = f"[{given.host}]" if ":" in given.host else given.host
@@ -27,11 +20,29 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
 
     try:
-        serve(options, given.host, given.port, ready)
+        serve(_options(given), given.host, given.port, ready)
     except (ValueError, StateInUseError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _options(given: argparse.Namespace) -> Options:
+    return Options(
+        auto_extend=not given.no_auto_extend,
+        session_ttl=given.session_ttl,
+        cost_ms=given.cost_ms,
+        cost_per_observation_ms=given.cost_per_observation_ms,
+        audit=not given.no_audit,
+        state=given.state,
+        faults=tuple(given.fault),
+        fault_seed=given.fault_seed,
+        workers=given.workers,
+        interleave_ms=given.interleave_ms,
+        wedge=not given.no_wedge,
+        leak=not given.no_leak,
+        dialect=given.dialect,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +58,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-auto-extend", action="store_true", help="the other TTL regime")
     parser.add_argument("--session-ttl", type=int, default=3600, help="seconds, if none asked")
     parser.add_argument("--no-audit", action="store_true", help="count applied calls only")
+    parser.add_argument("--dialect", choices=DIALECTS, default="v3", help="whose routes it has")
+    _add_trouble(parser)
     return parser
+
+
+def _add_trouble(parser: argparse.ArgumentParser) -> None:
+    """Add what makes the server misbehave."""
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[:RATE|:COUNT][,PARAMETER=VALUE]...",
+        help=f"a fault that is armed from the start, one of {', '.join(KNOWN)}; repeatable",
+    )
+    parser.add_argument("--fault-seed", type=int, default=0, help="makes rates repeatable")
+    parser.add_argument("--workers", type=int, default=1, help="processes it behaves like")
+    parser.add_argument(
+        "--interleave-ms", type=float, default=1.0, help="in which concurrent writes get lost"
+    )
+    parser.add_argument("--no-wedge", action="store_true", help="predicting observes never wedge")
+    parser.add_argument("--no-leak", action="store_true", help="predictions leak no events")
 
 
 if __name__ == "__main__":

@@ -4,103 +4,27 @@ import asyncio
 import json
 import math
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import partial
 
-from kato_tasks.devserver import routes
+from kato_tasks.devserver import dev
+from kato_tasks.devserver.audit import Mark
+from kato_tasks.devserver.cluster import Cluster, Pause
+from kato_tasks.devserver.disturb import Disturbance
 from kato_tasks.devserver.engine import Engine
 from kato_tasks.devserver.failures import Json, Refused, not_found
+from kato_tasks.devserver.faults import WRITES, Fault, Kind
+from kato_tasks.devserver.guide import GuideRoutes
+from kato_tasks.devserver.monitoring import Page
 from kato_tasks.devserver.options import Options
-from kato_tasks.devserver.routes import Handler, Request, on_session
+from kato_tasks.devserver.paths import Methods, Paths
+from kato_tasks.devserver.routes import Request
+from kato_tasks.devserver.table import Routes
+from kato_tasks.devserver.wire import HTML, TEXT, Receive, Reply, Scope, Send, Visit
 
-Methods = dict[str, Handler]
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-_JSON = b"application/json"
-_TEXT = b"text/plain; charset=utf-8"
-
-
-class Reply(NamedTuple):
-    """An answer before it is sent; ``type`` None sends no content type."""
-
-    status: int
-    body: bytes
-    type: bytes | None = _JSON
-    location: bytes | None = None
-
-
-class Routes:
-    """The route table: fixed paths, and the three places where an id stands in the path."""
-
-    def __init__(self) -> None:
-        self.fixed: dict[str, Methods] = {
-            "/": {"GET": routes.root},
-            "/health": {"GET": routes.health},
-            "/status": {"GET": routes.status},
-            "/openapi.json": {"GET": self.describe},
-            "/sessions": {"POST": routes.create_session},
-            "/sessions/count": {"GET": routes.SessionCount()},
-            "/_dev/sessions": {"GET": routes.dev_sessions},
-            "/_dev/stats": {"GET": routes.dev_stats},
-        }
-        self.session: Methods = {
-            "GET": routes.get_session,
-            "DELETE": on_session(routes.delete_session),
-        }
-        self.of_session: dict[str, Methods] = {
-            "exists": {"GET": routes.exists},
-            "config": {
-                "GET": on_session(routes.get_config),
-                "POST": on_session(routes.update_config),
-            },
-            "extend": {"POST": on_session(routes.extend)},
-            "observe": {"POST": on_session(routes.observe)},
-            "observe-sequence": {"POST": on_session(routes.observe_sequence)},
-            "stm": {"GET": on_session(routes.stm)},
-            "learn": {"POST": on_session(routes.learn)},
-            "clear-stm": {"POST": on_session(routes.clear_stm)},
-            "clear-all": {"POST": on_session(routes.clear_all)},
-            "predictions": {"GET": on_session(routes.get_predictions)},
-            "percept-data": {"GET": on_session(routes.percept_data)},
-            "cognition-data": {"GET": on_session(routes.cognition_data)},
-        }
-        self.by_id: dict[str, Methods] = {
-            "/pattern/": {"GET": routes.get_pattern},
-            "/_dev/audit/": {"GET": routes.dev_audit},
-        }
-
-    def find(self, path: str) -> tuple[Methods | None, str]:
-        """The methods of a path, None if there are none, and the id in it, or ""."""
-        parts = path.split("/")
-        if path.startswith("/sessions/") and path not in self.fixed:
-            if len(parts) == len(("", "sessions", "id")):
-                return self.session if parts[2] else None, parts[2]
-            return self.of_session.get("/".join(parts[3:])), parts[2]
-        for prefix, methods in self.by_id.items():
-            target = path.removeprefix(prefix)
-            if target != path and target and "/" not in target:
-                return methods, target
-        return self.fixed.get(path), ""
-
-    def describe(self, _engine: Engine, _request: Request) -> Json:
-        """``GET /openapi.json``: the paths and methods there really are."""
-        table = {
-            **self.fixed,
-            "/sessions/{session_id}": self.session,
-            **{f"/sessions/{{session_id}}/{name}": m for name, m in self.of_session.items()},
-            "/pattern/{pattern_id}": self.by_id["/pattern/"],
-            "/_dev/audit/{session_id}": self.by_id["/_dev/audit/"],
-        }
-        answers = {"200": {"description": "Successful Response"}}
-        paths = {
-            path: {method.lower(): {"responses": answers} for method in methods}
-            for path, methods in table.items()
-        }
-        info = {"title": "KATO API", "version": routes.VERSION}
-        return {"openapi": "3.1.0", "info": info, "paths": paths}
+_SOURCE = b"x-kato-tasks-source"
+_COMMANDS = b"x-kato-tasks-commands"
+_BROKEN = Reply(500, b"Internal Server Error", TEXT)
 
 
 class DevServer:
@@ -108,9 +32,13 @@ class DevServer:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._routes = Routes()
+        self._speaks_guide = engine.options.dialect == "guide"
+        self._paths: Paths = GuideRoutes() if self._speaks_guide else Routes()
+        dev.add_to(self._paths)
+        self._kinds = self._paths.kinds()
         self._trace = os.urandom(8).hex()
-        self._busy = asyncio.Lock()
+        self._cluster = Cluster(engine)
+        self._disturbance = Disturbance(engine)
         options = engine.options
         self._costs = bool(options.cost_ms or options.cost_per_observation_ms)
 
@@ -124,53 +52,108 @@ class DevServer:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = self.engine.next_call()
         body = await _read(receive)
-        path: str = scope["path"]
-        methods, target = self._routes.find(path)
-        request = Request(
-            call, scope["method"], target, scope["query_string"], scope["headers"], body
-        )
-        if self._costs and path.startswith("/sessions"):
-            await self._occupy(path, body)
+        path, method = scope["path"], scope["method"]
+        methods, target = self._paths.find(path)
+        request = Request(call, method, target, scope["query_string"], scope["headers"], body)
+        handler = methods.get(method) if methods else None
+        kind = self._kinds.get(handler, Kind.OTHER) if handler else Kind.OTHER
+        visit = Visit(request, path, kind, scope, receive)
+        fired = self._struck(visit)
         try:
-            reply = self._answer(path, methods, request)
+            reply = await self._replied(visit, methods, fired)
         except Exception:
             # The real server's connection dies after a 500 (kato-api 1): raising once the
             # answer is out makes uvicorn close it without saying so.
-            await self._send(send, call, Reply(500, b"Internal Server Error", _TEXT))
+            await self._send(send, call, _BROKEN)
             raise
-        await self._send(send, call, reply)
+        finally:
+            if self.engine.twists or self.engine.marks:
+                self.engine.forget(call)
+        if reply is not None:
+            await self._send(send, call, reply)
 
-    def _answer(self, path: str, methods: Methods | None, request: Request) -> Reply:
-        handler = methods.get(request.method) if methods else None
+    def _struck(self, visit: Visit) -> list[Fault] | None:
+        """Note what the request says of itself and find the faults that strike it."""
+        if visit.kind in WRITES:
+            self._note_mark(visit.request)
+        if visit.path.startswith("/_dev/"):
+            return None
+        self._disturbance.settle(visit.request.call)
+        faults = self.engine.faults
+        return faults.fire(visit.kind) if faults.armed else None
+
+    def _note_mark(self, request: Request) -> None:
+        for name, _ in request.headers:
+            if name in (_SOURCE, _COMMANDS):
+                mark = Mark(request.header(_SOURCE) or None, request.header(_COMMANDS) or None)
+                self.engine.marks[request.call] = mark
+                return
+
+    async def _replied(
+        self, visit: Visit, methods: Methods | None, fired: list[Fault] | None
+    ) -> Reply | None:
+        act = partial(self._answer, visit, methods)
+        if visit.path.startswith("/_dev/"):
+            return act()
+        perform = partial(self._perform, visit, act)
+        if not fired:
+            return await perform(None)
         try:
-            if handler is not None:
-                return Reply(200, _encoded(handler(self.engine, request)))
-            return self._no_handler(path, methods, request)
+            return await self._disturbance.strike(visit, fired, perform)
         except Refused as refusal:
             return Reply(refusal.status, _encoded(refusal.body))
 
-    def _no_handler(self, path: str, methods: Methods | None, request: Request) -> Reply:
+    async def _perform(
+        self, visit: Visit, act: Callable[[], Reply], pause: Pause | None
+    ) -> Reply | None:
+        """Answer as the worker does that the connection belongs to."""
+        cluster = self._cluster
+        worker = cluster.worker(visit)
+        if self._costs and visit.path.startswith("/sessions"):
+            async with worker.busy:
+                await asyncio.sleep(self._cost(visit))
+        pause = pause or cluster.steps_aside(visit)
+        if pause is None and cluster.is_calm(visit, worker):
+            return act()
+        return await cluster.perform(visit, worker, act, pause)
+
+    def _answer(self, visit: Visit, methods: Methods | None) -> Reply:
+        handler = methods.get(visit.request.method) if methods else None
+        try:
+            if handler is None:
+                return self._no_handler(visit, methods)
+            body = handler(self.engine, visit.request)
+        except Refused as refusal:
+            return Reply(refusal.status, _encoded(refusal.body))
+        if isinstance(body, Page):
+            return Reply(200, body.html.encode(), HTML)
+        return Reply(200, _encoded(body))
+
+    def _no_handler(self, visit: Visit, methods: Methods | None) -> Reply:
         """A path or method that is not there; an unknown session wins over both."""
-        parts = path.split("/")
-        if path.startswith("/sessions/") and parts[2]:
-            known = path in self._routes.fixed or parts[3:] == ["exists"]
-            engine = self.engine
-            if not known and engine.world.living(parts[2], engine.clock()) is None:
-                raise not_found(parts[2])
+        path = visit.path
+        if path.startswith("/sessions/") and not self._speaks_guide:
+            self._refuse_unknown_session(path)
         if methods is not None:
             return Reply(405, _encoded({"detail": "Method Not Allowed"}))
-        if path.endswith("/") and self._routes.find(path.rstrip("/") or "/")[0]:
-            host = request.header(b"host")
+        if path.endswith("/") and self._paths.find(path.rstrip("/") or "/")[0]:
+            host = visit.request.header(b"host")
             location = f"http://{host}{path.rstrip('/')}".encode("ascii", "ignore")
             return Reply(307, b"", None, location)
         return Reply(404, _encoded({"detail": "Not Found"}))
 
-    async def _occupy(self, path: str, body: bytes) -> None:
-        """Keep the server busy as long as the real one's event loop would be blocked."""
+    def _refuse_unknown_session(self, path: str) -> None:
+        _, _, session_id, *rest = path.split("/")
+        if not session_id or path in self._paths.fixed or rest == ["exists"]:
+            return
+        if self.engine.world.living(session_id, self.engine.clock()) is None:
+            raise not_found(session_id)
+
+    def _cost(self, visit: Visit) -> float:
+        """Seconds the real server's event loop would be blocked."""
         options = self.engine.options
-        milliseconds = options.cost_ms + options.cost_per_observation_ms * _observations(path, body)
-        async with self._busy:
-            await asyncio.sleep(milliseconds / 1000)
+        per_observation = options.cost_per_observation_ms * _observations(visit)
+        return (options.cost_ms + per_observation) / 1000
 
     async def _send(self, send: Send, call: int, reply: Reply) -> None:
         headers = [
@@ -179,10 +162,12 @@ class DevServer:
         ]
         if reply.type is not None:
             headers.append((b"content-type", reply.type))
-        if reply.type is _TEXT:
+        if reply.type is TEXT:
             del headers[1]
         if reply.location is not None:
             headers.append((b"location", reply.location))
+        if reply.closes:
+            headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
@@ -198,6 +183,7 @@ def create_app(options: Options | None = None) -> DevServer:
     """Make the application; without options everything is as the real server's default.
 
     Raises:
+        FaultError: A fault among the options is none.
         StateInUseError: Another server has the state directory.
     """
     return DevServer(Engine(options or Options()))
@@ -215,14 +201,12 @@ async def _read(receive: Receive) -> bytes:
     return b"".join(chunks)
 
 
-def _observations(path: str, body: bytes) -> int:
+def _observations(visit: Visit) -> int:
     """How many observations a request carries, as far as that can be told before checking."""
-    if path.endswith("/observe"):
-        return 1
-    if not path.endswith("/observe-sequence"):
-        return 0
+    if visit.kind is not Kind.SEQUENCE:
+        return int(visit.kind is Kind.OBSERVE)
     try:
-        return len(json.loads(body)["observations"])
+        return len(json.loads(visit.request.body)["observations"])
     except (ValueError, TypeError, KeyError):
         return 0
 

@@ -118,8 +118,8 @@ _ON_UPDATE: dict[str, tuple[Rule, str]] = {
 }
 
 
-def created(config: Config | None) -> Config:
-    """The effective configuration of a new session.
+def created(config: Config | None, defaults: Config) -> Config:
+    """The effective configuration of a new session of a server with these defaults.
 
     Unknown keys are ignored; one invalid value drops everything that was sent.
 
@@ -131,8 +131,8 @@ def created(config: Config | None) -> Config:
         raise ServerError
     for key, rule in _ON_CREATE.items():
         if sent.get(key) is not None and not rule(sent[key]):
-            return dict(DEFAULTS)
-    return DEFAULTS | _known(sent)
+            return dict(defaults)
+    return defaults | _known(sent)
 
 
 def updated(current: Config, body: Config) -> Config:

@@ -30,7 +30,7 @@ Operation = Callable[[World, Moment, str, Json], Json]
 def create(world: World, at: Moment, session_id: str, args: Json) -> Session:
     """Create a session from ``[node_id, metadata, ttl_seconds or None, config or None]``."""
     node_id, info, ttl, sent = args
-    config = configs.created(sent)
+    config = configs.created(sent, world.defaults)
     seconds = ttl or world.options.session_ttl
     if seconds < 0:
         raise ServerError
@@ -39,7 +39,7 @@ def create(world: World, at: Moment, session_id: str, args: Json) -> Session:
     world.sessions[session_id] = session
     world.active += 1
     world.sessions_created += 1
-    world.audit.open(session_id, node_id, at.now)
+    world.audit.open(session_id, node_id, at.now, info)
     return session
 
 
@@ -47,6 +47,7 @@ def delete(world: World, at: Moment, session_id: str, _args: Json) -> None:
     """Delete a session."""
     session = _touched(world, at, session_id)
     _drop(world, session)
+    world.active -= 1
     world.audit.add(session_id, Entry(*at, "delete", session.time))
 
 
@@ -141,6 +142,7 @@ def clear_stm(world: World, at: Moment, session_id: str, _args: Json) -> None:
     """Empty the session's memory (not the node's)."""
     run = _Run(world, at, _touched(world, at, session_id))
     rules.forget(run.session)
+    run.node.vectors.deferred.clear()
     run.note("clear_stm")
     run.finish()
 
@@ -174,15 +176,22 @@ class _Run:
     def observe(self, observation: Observation, *, last: bool) -> str | None:
         """Apply one observation; the auto-learned pattern. Only the ``last`` one predicts."""
         session = self.session
-        event = rules.event_of(observation)
+        symbols = self.node.vectors.observe(observation.vectors)
+        event = rules.event_of(observation.strings, symbols)
         rules.take_in(session, observation, event)
         extras = extras_of(observation)
         self.entries.append(Entry(*self.at, "observe", session.time, event, None, extras))
         if not event:
             return None
         if last and session.config["process_predictions"]:
-            session.predictions = predictions.observed(self.node, session.stm)
+            session.predictions = self._predicted()
         return self._auto_learn() if rules.auto_learns(session) else None
+
+    def _predicted(self) -> list[Json]:
+        if self.world.blind:
+            self.node.futures = []
+            return []
+        return predictions.observed(self.node, self.session.stm, self.world.defaults)
 
     def all(
         self, observations: list[Json], learn_each: Json, learn_end: Json, clear: Json
@@ -248,7 +257,6 @@ def _save(world: World, at: Moment, session: Session) -> None:
 
 def _drop(world: World, session: Session) -> None:
     world.sessions.pop(session.session_id, None)
-    world.active -= 1
 
 
 def _draft(session: Session) -> Session:

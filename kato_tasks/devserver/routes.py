@@ -10,10 +10,8 @@ from kato_tasks.devserver import predictions, rules, validation
 from kato_tasks.devserver.configs import Config
 from kato_tasks.devserver.engine import Engine
 from kato_tasks.devserver.failures import Json, Refused, not_found
-from kato_tasks.devserver.patterns import lookup, processor_id
 from kato_tasks.devserver.rules import SECOND, Session
 
-VERSION = "3.10.1"
 _PAGE = 1000
 _COUNT_CACHED = 5 * SECOND
 
@@ -150,7 +148,7 @@ def observe_sequence(engine: Engine, request: Request, session: Session) -> Json
     wanted = validation.batch(request.data())
     flags = (wanted.learn_after_each, wanted.learn_at_end, wanted.clear_stm_between)
     args = [wanted.observations, *flags]
-    done = engine.apply("sequence", request.call, session.session_id, args)
+    done = engine.apply("sequence", request.call, session.session_id, args, wanted.unique_ids)
     prefix = os.urandom(8).hex()
     results = [
         {
@@ -209,9 +207,14 @@ def get_predictions(engine: Engine, _request: Request, session: Session) -> Json
     """``GET .../predictions``, from the STM and the node's patterns as they are now."""
     node = engine.world.node(session.node_id, engine.clock())
     found = predictions.asked(node, session.stm, session.config)
+    return predictions_body(session, found, node.futures)
+
+
+def predictions_body(session: Session, found: list[Json], futures: list[Json]) -> Json:
+    """What ``GET .../predictions`` answers."""
     return {
         "predictions": found,
-        "future_potentials": predictions.future_potentials(found),
+        "future_potentials": futures,
         "session_id": session.session_id,
         "processor_id": None,
         "count": len(found),
@@ -259,83 +262,9 @@ def cognition_data(_engine: Engine, _request: Request, session: Session) -> Json
     }
 
 
-def get_pattern(engine: Engine, request: Request) -> Json:
-    """``GET /pattern/{id}``: the node is named by query, by header or not at all."""
-    node_id = request.asked("node_id") or request.header(b"x-node-id") or "default_node"
-    node = engine.world.node(node_id, engine.clock())
-    return {"pattern": lookup(node, request.target), "node_id": processor_id(node_id)}
-
-
-def root(engine: Engine, _request: Request) -> Json:
-    """``GET /``."""
-    return {
-        "service": "KATO API",
-        "version": VERSION,
-        "description": "Knowledge Abstraction for Traceable Outcomes with Multi-User Support",
-        "docs": "/docs",
-        "health": "/health",
-        "status": "running",
-        "uptime_seconds": _uptime(engine),
-        "architecture": "modular",
-        "session_support": True,
-    }
-
-
-def health(engine: Engine, _request: Request) -> Json:
-    """``GET /health``: healthy whatever happens (kato-api 9)."""
-    now = engine.clock()
-    return {
-        "status": "healthy",
-        "processor_status": "healthy",
-        "service_name": "kato",
-        "uptime_seconds": _uptime(engine),
-        "issues": [],
-        "metrics_collected": 0,
-        "last_collection": engine.started_at / SECOND,
-        "active_sessions": engine.world.active,
-        "timestamp": rules.moment(now).isoformat(),
-    }
-
-
-def status(engine: Engine, _request: Request) -> Json:
-    """``GET /status``: sessions and the nodes in use."""
-    now, world = engine.clock(), engine.world
-    processors = [
-        {
-            "processor_id": name,
-            "node_id": node.node_id,
-            "created_at": rules.moment(node.created_at).isoformat(),
-            "last_accessed": rules.moment(node.used_at).isoformat(),
-            "access_count": node.uses,
-            "idle_seconds": (now - node.used_at) / SECOND,
-        }
-        for name, node in world.nodes.items()
-    ]
-    sessions = {
-        "total_sessions": world.active,
-        "active_sessions": world.active,
-        "expired_sessions": 0,
-        "backend": "memory",
-        "redis_url": "",
-    }
-    return {
-        "status": "healthy",
-        "base_processor_id": "kato",
-        "uptime_seconds": _uptime(engine),
-        "sessions": sessions,
-        "processors": {
-            "total_processors": len(processors),
-            "max_processors": 100,
-            "eviction_ttl_seconds": 3600,
-            "processors": processors,
-        },
-        "version": VERSION,
-    }
-
-
 def dev_audit(engine: Engine, request: Request) -> Json:
     """``GET /_dev/audit/{id}``: what was applied to a session, living or not."""
-    page = engine.world.audit.page(request.target, *_page(request))
+    page = engine.world.audit.page(request.target, *paging(request))
     if page is None:
         detail = f"No session {request.target} was ever created on this development server."
         raise Refused(404, {"detail": detail})
@@ -344,7 +273,7 @@ def dev_audit(engine: Engine, request: Request) -> Json:
 
 def dev_sessions(engine: Engine, request: Request) -> Json:
     """``GET /_dev/sessions``: every session this server ever had, oldest first."""
-    offset, limit = _page(request)
+    offset, limit = paging(request)
     now, world = engine.clock(), engine.world
     records = list(world.audit.records.values())[offset : offset + limit]
     return {
@@ -352,7 +281,7 @@ def dev_sessions(engine: Engine, request: Request) -> Json:
             {
                 "session_id": record.session_id,
                 "node_id": record.node_id,
-                "created_at": _printed(record.created_at),
+                "created_at": printed(record.created_at),
                 "alive": world.living(record.session_id, now) is not None,
                 "applied": record.applied,
             }
@@ -369,7 +298,7 @@ def dev_stats(engine: Engine, _request: Request) -> Json:
         "observations": world.observations,
         "sessions_created": world.sessions_created,
         "learns": world.learns,
-        "started_at": _printed(engine.started_at),
+        "started_at": printed(engine.started_at),
     }
 
 
@@ -391,23 +320,21 @@ def _session_body(session: Session, expires_at: int, ttl: int) -> Json:
     return {
         "session_id": session.session_id,
         "node_id": session.node_id,
-        "created_at": _printed(session.created_at),
-        "expires_at": _printed(expires_at),
+        "created_at": printed(session.created_at),
+        "expires_at": printed(expires_at),
         "ttl_seconds": ttl,
         "metadata": session.info,
         "session_config": session.config,
     }
 
 
-def _printed(micros: int) -> str:
+def printed(micros: int) -> str:
+    """A moment as the server prints it."""
     return rules.moment(micros).isoformat().replace("+00:00", "Z")
 
 
-def _uptime(engine: Engine) -> float:
-    return (engine.clock() - engine.started_at) / SECOND
-
-
-def _page(request: Request) -> tuple[int, int]:
+def paging(request: Request) -> tuple[int, int]:
+    """The ``offset`` and ``limit`` of a query; the 422 if they are no numbers."""
     check = validation.Check()
     offset = check.whole(request.asked("offset") or "0", ("query", "offset"))
     limit = check.whole(request.asked("limit") or str(_PAGE), ("query", "limit"))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from kato_tasks.devserver.failures import Json, ServerError
-from kato_tasks.devserver.vectors import Vector, vector_symbol
+from kato_tasks.devserver.vectors import Vector
 
 Event = tuple[str, ...]
 Emotives = dict[str, float]
@@ -129,17 +129,14 @@ def extend(session: Session, now: int, ttl: int) -> bool:
     return ttl > 0
 
 
-def event_of(observation: Observation) -> Event:
-    """The event an observation adds: the vectors' one symbol, then the strings sorted.
+def event_of(strings: list[str], vector_symbols: list[str]) -> Event:
+    """The event an observation adds: the symbols of its vectors, then the strings sorted.
 
     Raises:
-        ServerError: Ragged vectors or a lone surrogate (kato-api 4).
+        ServerError: A lone surrogate (kato-api 4).
     """
-    strings = sorted(observation.strings)
     _refuse_surrogates(strings)
-    if observation.vectors:
-        return (vector_symbol(observation.vectors), *strings)
-    return tuple(strings)
+    return (*vector_symbols, *sorted(strings))
 
 
 def _refuse_surrogates(strings: list[str]) -> None:

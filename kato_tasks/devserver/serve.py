@@ -3,14 +3,17 @@
 import ipaddress
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kato_tasks.devserver.app import create_app
 from kato_tasks.devserver.options import Options
+from kato_tasks.devserver.wire import ABORT
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _GRACE_SECONDS = 5
@@ -41,14 +44,14 @@ def serve(
         app = create_app(options)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=_Protocol,
             loop="asyncio",
             ws="none",
             lifespan="on",
             log_config=None,
             log_level="critical",
             access_log=False,
-            limit_concurrency=options.limit_concurrency,
+            limit_concurrency=options.limit_concurrency * options.workers,
             timeout_keep_alive=options.keep_alive,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
@@ -57,6 +60,21 @@ def serve(
             _Server(config, lambda: ready(bound) if ready else None).run(sockets=[listener])
         finally:
             app.engine.close()
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP whose connections a request may reset: ASGI itself knows no way to do that."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {ABORT: self._abort}  # type: ignore[dict-item]
+
+    def _abort(self) -> None:
+        # Without lingering the kernel sends a reset in place of an orderly end.
+        linger = struct.pack("ii", 1, 0)
+        connection: socket.socket = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.transport.abort()
 
 
 class _Server(uvicorn.Server):

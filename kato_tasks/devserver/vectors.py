@@ -23,8 +23,8 @@ _SMALLEST_PLAIN = 1e-4
 _WIDEST_PLAIN_RATIO = 1000.0
 
 
-def vector_symbol(vectors: list[Vector]) -> str:
-    """Name the sum of ``vectors`` (at least one).
+def summed(vectors: list[Vector]) -> Vector:
+    """The sum of ``vectors`` (at least one).
 
     Raises:
         ServerError: The vectors have different lengths.
@@ -32,8 +32,12 @@ def vector_symbol(vectors: list[Vector]) -> str:
     if len({len(vector) for vector in vectors}) != 1:
         raise ServerError
     # Added one after the other, as numpy does: sum() corrects roundings since Python 3.12.
-    total = [reduce(operator.add, column) for column in zip(*vectors, strict=True)]
-    digest = hashlib.sha1(_printed(total).encode(), usedforsecurity=False).hexdigest()
+    return [reduce(operator.add, column) for column in zip(*vectors, strict=True)]
+
+
+def symbol_of(vector: Vector) -> str:
+    """The name of a vector."""
+    digest = hashlib.sha1(_printed(vector).encode(), usedforsecurity=False).hexdigest()
     return f"VCTR|{digest}"
 
 

@@ -19,7 +19,8 @@ from kato_tasks.errors import ServerFault
 
 _T = TypeVar("_T")
 
-# What `Observed.time` is after a call without observations: the server does not say (kato-api 4).
+# What `Observed.time` is where the server does not say: after a call without observations
+# (kato-api 4), and in the guide's dialect.
 TIME_UNKNOWN = -1
 
 
@@ -29,14 +30,15 @@ class CreatedSession:
 
     ``config`` is the effective one, the server's defaults merged in (kato-api 3). ``expires_at``
     is right even where the server's own default TTL makes ``ttl_seconds`` wrong (kato-api 2).
+    What a server of the guide's dialect does not say is None.
     """
 
     session_id: str
     node_id: str
-    created_at: datetime
-    expires_at: datetime
-    ttl_seconds: int
-    config: dict[str, JsonValue]
+    created_at: datetime | None
+    expires_at: datetime | None
+    ttl_seconds: int | None
+    config: dict[str, JsonValue] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +46,14 @@ class SessionInfo:
     """A session as the server describes it.
 
     While the server's SESSION_AUTO_EXTEND is on, ``expires_at`` is now plus the TTL even though
-    reading extends nothing (kato-api 2).
+    reading extends nothing (kato-api 2). What a server of the guide's dialect does not say is None.
     """
 
     session_id: str
     node_id: str
-    created_at: datetime
-    expires_at: datetime
-    ttl_seconds: int
+    created_at: datetime | None
+    expires_at: datetime | None
+    ttl_seconds: int | None
     config: dict[str, JsonValue]
     metadata: dict[str, JsonValue]
 
@@ -63,9 +65,10 @@ class Observed:
     Attributes:
         applied: How many observations the server applied in this call.
         time: The session's count of observations after the last of them; ``TIME_UNKNOWN`` (-1)
-            if the call had none. It must be the count before plus ``applied`` (kato-api 5).
+            if the call had none, or the guide's dialect does not say. Otherwise it must be the
+            count before plus ``applied`` (kato-api 5).
         stm_length: Events in the short-term memory; of a sequence the figure is taken before
-            the cut to the newest 1000 (kato-api 4).
+            the cut to the newest 1000 (kato-api 4); -1 if the guide's dialect does not say.
         auto_learned: The names of the patterns that were learned on the way.
     """
 
@@ -81,6 +84,42 @@ class Predictions:
 
     predictions: tuple[dict[str, JsonValue], ...]
     future_potentials: tuple[dict[str, JsonValue], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortTermMemory:
+    """A session's short-term memory, oldest event first.
+
+    Attributes:
+        symbols: One list of symbols per event.
+        observations: The observations the events came from, as the guide's dialect shows them;
+            None from a server that shows symbols only. With them, what ``symbols`` lacks are the
+            symbols of vectors, which only the server can name.
+    """
+
+    symbols: list[list[str]]
+    observations: tuple[dict[str, JsonValue], ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """A learned pattern.
+
+    Attributes:
+        name: ``PTRN|`` and the SHA-1 of its events as Python writes them (kato-api 8).
+        events: One list of symbols per event.
+        length: How many symbols it has.
+        frequency: How often it was learned.
+        emotives: Those of its last learns.
+        metadata: The values seen under each name, as strings.
+    """
+
+    name: str
+    events: list[list[str]]
+    length: int
+    frequency: int
+    emotives: tuple[dict[str, JsonValue], ...]
+    metadata: dict[str, JsonValue]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +166,7 @@ class Answer:
         Raises:
             ServerFault: The body is no JSON object.
         """
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            self.refuse("it is no JSON", error)
+        value = self._decoded()
         if not isinstance(value, dict):
             self.refuse("it is no JSON object")
         return value
@@ -149,7 +185,44 @@ class Answer:
         members = self.fields() if fields is None else fields
         if key not in members:
             self.refuse(f"{key!r} is missing")
-        value = members[key]
+        return self._of_kind(key, kind, members[key])
+
+    def find(self, key: str, kind: type[_T], fields: Mapping[str, Any]) -> _T | None:
+        """Take one member that may be absent or null: None then.
+
+        Raises:
+            ServerFault: The member is of another type.
+        """
+        value = fields.get(key)
+        return None if value is None else self._of_kind(key, kind, value)
+
+    def objects(self, key: str | None = None) -> tuple[dict[str, Any], ...]:
+        """Take a list of objects: a member, or the whole body if no key is given.
+
+        Raises:
+            ServerFault: It is missing, or no such list.
+        """
+        items = self._decoded() if key is None else self.take(key, list)
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            self.refuse(f"{'it' if key is None else repr(key)} is no list of objects")
+        return tuple(items)
+
+    def value(self) -> JsonValue:
+        """Decode the body, whatever it is.
+
+        Raises:
+            ServerFault: It is no JSON.
+        """
+        value: JsonValue = self._decoded()
+        return value
+
+    def _decoded(self) -> Any:  # noqa: ANN401 - a JSON value, to be looked at by the caller
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            self.refuse("it is no JSON", error)
+
+    def _of_kind(self, key: str, kind: type[_T], value: object) -> _T:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             self.refuse(f"{key!r} is not of type {kind.__name__}")
         return value
@@ -170,21 +243,30 @@ def _session(answer: Answer, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "session_id": answer.take("session_id", str, fields),
         "node_id": answer.take("node_id", str, fields),
-        "created_at": _moment(answer, "created_at", fields),
-        "expires_at": _moment(answer, "expires_at", fields),
+        "created_at": _promised(answer, "created_at", fields),
+        "expires_at": _promised(answer, "expires_at", fields),
         "ttl_seconds": answer.take("ttl_seconds", int, fields),
         "config": answer.take("session_config", dict, fields),
     }
 
 
-def _moment(answer: Answer, key: str, fields: Mapping[str, Any]) -> datetime:
+def _promised(answer: Answer, key: str, fields: Mapping[str, Any]) -> datetime | None:
+    answer.take(key, str, fields)
+    return moment(answer, key, fields)
+
+
+def moment(answer: Answer, key: str, fields: Mapping[str, Any]) -> datetime | None:
+    """Take a time that may be absent; raises ServerFault if it is none, or has no zone."""
+    text = answer.find(key, str, fields)
+    if text is None:
+        return None
     try:
-        moment = datetime.fromisoformat(answer.take(key, str, fields))
+        found = datetime.fromisoformat(text)
     except ValueError as error:
         answer.refuse(f"{key!r} is no time", error)
-    if moment.tzinfo is None:
+    if found.tzinfo is None:
         answer.refuse(f"{key!r} has no time zone")
-    return moment
+    return found
 
 
 def observed(answer: Answer) -> Observed:
@@ -240,6 +322,25 @@ def _items(answer: Answer, key: str, kind: type[_T], fields: Mapping[str, Any]) 
     if not all(isinstance(item, kind) for item in items):
         answer.refuse(f"{key!r} has an item that is not of type {kind.__name__}")
     return tuple(items)
+
+
+def pattern(answer: Answer) -> Pattern | None:
+    """Read a pattern, or None from the 200 that says there is none (kato-api 8).
+
+    Raises ServerFault if the answer cannot be read.
+    """
+    found = answer.take("pattern", dict)
+    if answer.take("status", str, found) == "error":
+        return None
+    fields = answer.take("pattern", dict, found)
+    return Pattern(
+        name=answer.take("name", str, fields),
+        events=events(answer, "pattern_data", fields),
+        length=answer.take("length", int, fields),
+        frequency=answer.take("frequency", int, fields),
+        emotives=_items(answer, "emotives", dict, fields),
+        metadata=answer.find("metadata", dict, fields) or {},
+    )
 
 
 def cognition(answer: Answer) -> Cognition:

@@ -1,7 +1,9 @@
 """The routes of a KATO server as methods.
 
 Every method is one request and may raise any class below ``KatoError``; the docstrings name only
-what is particular to them. ``SessionNotFound`` is no proof that a session is gone: ask ``exists``
+what is particular to them. The first that has to know which dialect the server speaks asks the
+server, unless that was given: one more request, which writes nothing and which fails as
+``Retryable``. ``SessionNotFound`` is no proof that a session is gone: ask ``exists``
 (kato-api 9). Nothing is ever repeated here.
 """
 
@@ -10,21 +12,34 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import httpx
 from pydantic import JsonValue
 
 from kato_tasks.errors import ConfigDropped, InvalidInput, KatoError
 from kato_tasks.kato import answers
-from kato_tasks.kato.answers import Cognition, CreatedSession, Observed, Predictions, SessionInfo
-from kato_tasks.kato.config import effective_differences, validate_config, validate_ttl
+from kato_tasks.kato.answers import (
+    Answer,
+    Cognition,
+    CreatedSession,
+    Observed,
+    Pattern,
+    Predictions,
+    SessionInfo,
+    ShortTermMemory,
+)
+from kato_tasks.kato.config import effective_differences, validate_ttl
+from kato_tasks.kato.dialects import DIALECTS, Dialect, NewSession, Verb, detect
 from kato_tasks.kato.transport import Transport
+from kato_tasks.models import DialectName
 
 
 class KatoClient:
-    """A client of one KATO 3.10.1 server.
+    """A client of one KATO server, of either dialect.
 
     It may be shared by threads, but not across a fork: make it in the process that uses it. It
     connects when it is first used. The server wants one writing request at a time per session
@@ -37,21 +52,24 @@ class KatoClient:
         connect_timeout: Seconds until a server that does not take a connection counts as
             unreachable.
         max_connections: The most connections at a time; further threads wait for one.
+        dialect: How the server speaks; None asks the server when it is first needed.
         transport: Takes the place of the network, for tests.
 
     Raises:
         InvalidInput: ``base_url`` is not the address of a server.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a person may choose
         self,
         base_url: str,
         *,
         timeout: float = 30.0,
         connect_timeout: float = 5.0,
         max_connections: int = 32,
+        dialect: DialectName | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self._dialect = None if dialect is None else DIALECTS[dialect]
         self._transport = Transport(
             base_url,
             timeout=timeout,
@@ -70,6 +88,34 @@ class KatoClient:
         """How many HTTP requests this client has started so far, answered or not."""
         return self._transport.calls
 
+    @property
+    def dialect(self) -> Dialect:
+        """How the server speaks: as it was given, or as the server was found to.
+
+        Raises:
+            Retryable: It could not be told; nothing was written.
+        """
+        if self._dialect is None:
+            self._dialect = self.detect_dialect()
+        return self._dialect
+
+    @property
+    def max_batch(self) -> int | None:
+        """Most observations of one call; None where :meth:`observe_sequence` takes any number.
+
+        Raises:
+            Retryable: The dialect could not be told; nothing was written.
+        """
+        return self.dialect.max_batch
+
+    def detect_dialect(self) -> Dialect:
+        """Ask the server how it speaks, whatever is known of it already.
+
+        Raises:
+            Retryable: It could not be told; nothing was written.
+        """
+        return detect(self._transport)
+
     def create_session(
         self,
         *,
@@ -80,43 +126,62 @@ class KatoClient:
     ) -> CreatedSession:
         """Create a session.
 
+        Where the guide's dialect leaves the config out of its answer, the session is looked at:
+        one more request.
+
         Args:
             node_id: The knowledge base it works on.
             config: Config keys that differ from the server's defaults.
             ttl_seconds: Its time to live in whole seconds, from 1; the server's default if None.
-            metadata: Anything that JSON can hold.
+            metadata: Anything that JSON can hold; not in the guide's dialect.
 
         Raises:
             InvalidInput: The server would drop or misread an argument; nothing was sent.
             ConfigDropped: The server took the session but not the config (kato-api 3). The
                 useless session was deleted if that could be done.
         """
-        checked = validate_config(config or {})
-        body = _create_body(node_id, checked, ttl_seconds, metadata)
-        answer = self._transport.send("POST", "/sessions", content=body)
-        created = answers.created_session(answer)
-        dropped = effective_differences(checked, created.config)
-        if dropped:
+        new = NewSession(
+            node_id=node_id,
+            config=self.dialect.checked_config(config or {}),
+            ttl_seconds=None if ttl_seconds is None else validate_ttl("ttl_seconds", ttl_seconds),
+            metadata=metadata,
+        )
+        answer = self._send(Verb.CREATE, content=_encoded(self.dialect.create_fields(new)))
+        created = self.dialect.created(answer, new)
+        try:
+            return self._with_config(answer, created, new.config)
+        except KatoError:
             with contextlib.suppress(KatoError):
                 self.delete_session(created.session_id)
-            raise ConfigDropped(answer.call, f"not taken: {', '.join(dropped)}", answer.status)
-        return created
+            raise
+
+    def sessions(self) -> tuple[str, ...]:
+        """List the ids of all sessions; in the guide's dialect only."""
+        listed = self._send(Verb.LIST)
+        return tuple(listed.take("session_id", str, one) for one in listed.objects())
+
+    def count(self) -> int:
+        """Count the sessions; up to 5 s old, and expired ones stay in it (kato-api 2)."""
+        return self.dialect.count(self._send(Verb.COUNT))
 
     def get_session(self, session_id: str) -> SessionInfo:
         """Describe a session; this does not keep it alive (kato-api 2)."""
-        return answers.session_info(self._session("GET", session_id))
+        return self.dialect.session_info(self._send(Verb.GET, session_id))
 
     def exists(self, session_id: str) -> bool:
-        """Tell whether the session exists: the one answer that proves it is gone (kato-api 9)."""
-        return self._session("GET", session_id, "/exists").take("exists", bool)
+        """Tell whether the session exists: the one answer that proves it is gone (kato-api 9).
+
+        The guide's dialect has no such question: there a 404 for the session has to do.
+        """
+        return self.dialect.exists(lambda: self._send(Verb.EXISTS, session_id))
 
     def delete_session(self, session_id: str) -> None:
         """Delete a session; SessionNotFound if there is none."""
-        self._session("DELETE", session_id)
+        self._send(Verb.DELETE, session_id)
 
     def get_config(self, session_id: str) -> dict[str, JsonValue]:
         """Return the effective config, the server's defaults merged in (kato-api 3)."""
-        return self._session("GET", session_id, "/config").take("config", dict)
+        return self._send(Verb.CONFIG, session_id).take("config", dict)
 
     def update_config(self, session_id: str, config: Mapping[str, JsonValue]) -> None:
         """Change some keys of a session's config; the others stay.
@@ -124,8 +189,8 @@ class KatoClient:
         Raises:
             InvalidInput: The server would ignore or misread a key; nothing was sent.
         """
-        body = _encoded({"config": validate_config(config)})
-        self._session("POST", session_id, "/config", content=body)
+        body = _encoded({"config": self.dialect.checked_config(config)})
+        self._send(Verb.CONFIGURE, session_id, content=body)
 
     def extend(self, session_id: str, ttl_seconds: int) -> None:
         """Let a session expire this many whole seconds from now (kato-api 2).
@@ -134,7 +199,7 @@ class KatoClient:
             InvalidInput: Less than 1, which the server would take as a delete.
         """
         validate_ttl("ttl_seconds", ttl_seconds)
-        self._session("POST", session_id, "/extend", query=f"?ttl_seconds={ttl_seconds:d}")
+        self._send(Verb.EXTEND, session_id, query=f"?ttl_seconds={ttl_seconds:d}")
 
     def observe(self, session_id: str, observation: bytes) -> Observed:
         """Apply one observation.
@@ -143,10 +208,10 @@ class KatoClient:
             session_id: The session.
             observation: One JSON object, encoded as UTF-8; it is sent as it is.
         """
-        return answers.observed(self._session("POST", session_id, "/observe", content=observation))
+        return self.dialect.observed(self._send(Verb.OBSERVE, session_id, content=observation))
 
     def observe_sequence(self, session_id: str, observations: Sequence[bytes]) -> Observed:
-        """Apply observations in order, all or none (kato-api 4).
+        """Apply observations in order, all or none (kato-api 4); not in the guide's dialect.
 
         Without any, nothing changes and ``time`` is -1; on a server of one process the answer
         then comes after all that was sent before (kato-api 5).
@@ -156,13 +221,16 @@ class KatoClient:
             observations: JSON objects, each encoded as UTF-8; they are sent as they are.
         """
         body = b'{"observations":[' + b",".join(observations) + b"]}"
-        answer = self._session("POST", session_id, "/observe-sequence", content=body)
+        answer = self._send(Verb.OBSERVE_SEQUENCE, session_id, content=body)
         return answers.observed_sequence(answer)
 
     def get_stm(self, session_id: str) -> list[list[str]]:
         """Return the short-term memory: events, oldest first, each a list of symbols."""
-        answer = self._session("GET", session_id, "/stm")
-        return answers.events(answer, "stm", answer.fields())
+        return self.read_stm(session_id).symbols
+
+    def read_stm(self, session_id: str) -> ShortTermMemory:
+        """Return the short-term memory with all that the server shows of it."""
+        return self.dialect.stm(self._send(Verb.STM, session_id))
 
     def learn(self, session_id: str) -> str:
         """Learn the short-term memory as a pattern and empty it.
@@ -175,31 +243,72 @@ class KatoClient:
         Raises:
             CallRejected: The short-term memory is empty (kato-api 1).
         """
-        return self._session("POST", session_id, "/learn").take("pattern_name", str)
+        return self._send(Verb.LEARN, session_id).take("pattern_name", str)
+
+    def finalize_training(self, session_id: str) -> int:
+        """Have the server write out and weigh what the session's node has learned (kato-api 8).
+
+        Returns:
+            How many patterns it went through.
+        """
+        return self._send(Verb.FINALIZE, session_id).take("patterns_processed", int)
 
     def clear_stm(self, session_id: str) -> None:
         """Empty the short-term memory and set ``time`` back to 0 (kato-api 4)."""
-        self._session("POST", session_id, "/clear-stm")
+        self._send(Verb.CLEAR_STM, session_id)
+
+    def clear_all(self, session_id: str) -> None:
+        """Empty the session, and forget every pattern of its node, for all its sessions.
+
+        The patterns were gone afterwards (T:f_clear_learn_config_pattern); nothing brings them
+        back.
+        """
+        self._send(Verb.CLEAR_ALL, session_id)
 
     def predictions(self, session_id: str) -> Predictions:
         """Predict from the short-term memory, whatever ``process_predictions`` is (kato-api 0)."""
-        return answers.predictions(self._session("GET", session_id, "/predictions"))
+        return answers.predictions(self._send(Verb.PREDICTIONS, session_id))
+
+    def patterns(self, session_id: str) -> JsonValue:
+        """Return the patterns of a session's node as they come; in the guide's dialect only."""
+        return self._send(Verb.PATTERNS, session_id).value()
 
     def cognition_data(self, session_id: str) -> Cognition:
         """Return the session's state, with ``time``: what says which calls were applied."""
-        return answers.cognition(self._session("GET", session_id, "/cognition-data"))
+        return answers.cognition(self._send(Verb.COGNITION, session_id))
 
     def percept_data(self, session_id: str) -> dict[str, JsonValue]:
         """Return the last observation as the server holds it; empty after a clear."""
-        return self._session("GET", session_id, "/percept-data").take("percept_data", dict)
+        return self._send(Verb.PERCEPT, session_id).take("percept_data", dict)
 
-    def count(self) -> int:
-        """Count the sessions; up to 5 s old, and expired ones stay in it (kato-api 2)."""
-        return self._transport.send("GET", "/sessions/count").take("active_session_count", int)
+    def pattern(self, name: str, *, node_id: str) -> Pattern | None:
+        """Look up a learned pattern; up to 200 ms behind its learn (kato-api 9).
+
+        Args:
+            name: The pattern's name, as a learn returned it.
+            node_id: The node, as sessions are created with it (kato-api 8).
+
+        Returns:
+            The pattern; None if the node has none of that name.
+        """
+        query = "?node_id=" + _quoted(node_id)
+        return answers.pattern(self._transport.send("GET", "/pattern/{id}", name=name, query=query))
+
+    def root(self) -> dict[str, JsonValue]:
+        """Return what the server says of itself: the cheapest question there is."""
+        return self._transport.send("GET", "/").fields()
+
+    def status(self) -> dict[str, JsonValue]:
+        """Return the status report, which has the sessions and nodes in use."""
+        return self._transport.send("GET", "/status").fields()
 
     def health(self) -> dict[str, JsonValue]:
         """Return the health report; it says healthy even without its stores (kato-api 9)."""
         return self._transport.send("GET", "/health").fields()
+
+    def openapi(self) -> dict[str, JsonValue]:
+        """Return the server's description of itself."""
+        return self._transport.send("GET", "/openapi.json").fields()
 
     def version(self) -> str:
         """Return the server's version, such as ``3.10.1``, from its own description."""
@@ -221,36 +330,41 @@ class KatoClient:
     ) -> None:
         self.close()
 
-    def _session(
+    def _with_config(
+        self, answer: Answer, created: CreatedSession, sent: Mapping[str, JsonValue]
+    ) -> CreatedSession:
+        """Return a created session, if the server has taken its config."""
+        if not sent:
+            return created
+        config = created.config
+        if config is None:
+            config = self.get_config(created.session_id)
+        dropped = effective_differences(sent, config)
+        if dropped:
+            raise ConfigDropped(answer.call, f"not taken: {', '.join(dropped)}", answer.status)
+        return replace(created, config=config)
+
+    def _send(
         self,
-        method: str,
-        session_id: str,
-        tail: str = "",
+        verb: Verb,
+        session_id: str = "",
         *,
         query: str = "",
         content: bytes | None = None,
-    ) -> answers.Answer:
-        route = "/sessions/{id}" + tail
-        return self._transport.send(
-            method, route, session_id=session_id, query=query, content=content
-        )
+    ) -> Answer:
+        method, path = self.dialect.route(verb)
+        return self._transport.send(method, path, name=session_id, query=query, content=content)
 
 
-def _create_body(
-    node_id: str,
-    config: Mapping[str, JsonValue],
-    ttl_seconds: int | None,
-    metadata: Mapping[str, JsonValue] | None,
-) -> bytes:
-    body: dict[str, object] = {"node_id": node_id}
-    if config:
-        body["config"] = config
-    if ttl_seconds is not None:
-        validate_ttl("ttl_seconds", ttl_seconds)
-        body["ttl_seconds"] = ttl_seconds
-    if metadata is not None:
-        body["metadata"] = dict(metadata)
-    return _encoded(body)
+def _quoted(node_id: str) -> str:
+    try:
+        return quote(node_id, safe="")
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            subject="node_id",
+            problem=f"has a lone surrogate at position {error.start}",
+            allowed="text that UTF-8 can hold",
+        ) from error
 
 
 def _encoded(body: Mapping[str, object]) -> bytes:

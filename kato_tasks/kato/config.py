@@ -179,8 +179,8 @@ def _as_json(value: object) -> JsonValue:
     return [str(name) for name in value] if isinstance(value, list | tuple) else None
 
 
-def validate_ttl(subject: str, seconds: int) -> None:
-    """Check a session's time to live.
+def validate_ttl(subject: str, seconds: object) -> int:
+    """Return a session's time to live if it is one.
 
     The server takes 0 at create as "the default", fails on less, and at extend deletes the
     session for either (kato-api 2).
@@ -192,9 +192,25 @@ def validate_ttl(subject: str, seconds: int) -> None:
     Raises:
         InvalidInput: For anything else.
     """
-    if not _is_integer(seconds) or not 1 <= seconds <= MAX_TTL_SECONDS:
-        allowed = f"whole seconds from 1 to {MAX_TTL_SECONDS}"
-        raise InvalidInput(subject, f"is {reprlib.repr(seconds)}", allowed)
+    if isinstance(seconds, int) and _is_integer(seconds) and 1 <= seconds <= MAX_TTL_SECONDS:
+        return seconds
+    allowed = f"whole seconds from 1 to {MAX_TTL_SECONDS}"
+    raise InvalidInput(subject, f"is {reprlib.repr(seconds)}", allowed)
+
+
+def validate_flag(subject: str, value: object) -> bool:
+    """Return a value if it is a boolean.
+
+    Args:
+        subject: The argument's name, for the error.
+        value: What was given.
+
+    Raises:
+        InvalidInput: It is anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    raise InvalidInput(subject, f"is {reprlib.repr(value)}", _FLAG.allowed)
 
 
 def effective_differences(

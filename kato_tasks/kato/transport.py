@@ -132,7 +132,7 @@ class Transport:
         method: str,
         route: str,
         *,
-        session_id: str = "",
+        name: str = "",
         query: str = "",
         content: bytes | None = None,
     ) -> Answer:
@@ -140,8 +140,8 @@ class Transport:
 
         Args:
             method: The HTTP method.
-            route: The path below the base URL, with ``{id}`` where the session id goes.
-            session_id: The session id, as the server made it, for a route that has ``{id}``.
+            route: The path below the base URL, with ``{id}`` where a name goes.
+            name: The session id or pattern name, as the server made it, for such a route.
             query: The query with its question mark, or nothing.
             content: The JSON body, encoded.
 
@@ -149,11 +149,11 @@ class Transport:
             The answer, if its status is 2xx.
 
         Raises:
-            InvalidInput: The session id can be none; nothing was sent.
+            InvalidInput: The name can be none of the server's; nothing was sent.
             KatoError: Everything else; its subclass says what is known of the outcome.
         """
         call = f"{method} {route}"
-        path = route.replace("{id}", _segment(session_id)) if "{id}" in route else route
+        path = route.replace("{id}", _segment(route, name)) if "{id}" in route else route
         if self._client.is_closed:
             raise KatoUnreachable(call, "this client has been closed")
         with self._count_lock:
@@ -287,15 +287,15 @@ def _read_short_of_the_end(response: httpx.Response) -> bytes:
     return body
 
 
-def _segment(session_id: str) -> str:
-    # An empty or dotted id would change the path; what cannot be printed cannot be an id.
-    if not session_id.strip(".") or not session_id.isprintable():
+def _segment(route: str, name: str) -> str:
+    # An empty or dotted name would change the path; what cannot be printed cannot be one.
+    if not name.strip(".") or not name.isprintable():
         raise InvalidInput(
-            subject="session_id",
-            problem=f"is {reprlib.repr(session_id)}",
-            allowed="an id that the server made",
+            subject="session_id" if route.startswith("/sessions/") else "pattern",
+            problem=f"is {reprlib.repr(name)}",
+            allowed="one that the server made",
         )
-    return quote(session_id, safe="")
+    return quote(name, safe="")
 
 
 def _checked_url(base_url: str) -> httpx.URL:

@@ -82,6 +82,7 @@ class FakeKato:
     Attributes:
         sessions: The sessions by server-side id; deleted ones are gone.
         calls: What was sent, in order.
+        max_batch: Most observations of one call; None for any number.
         refused: Observations for which a call is refused for good.
         forecast: What :meth:`predictions` answers.
         on_call: Called at the beginning of every call, outside of any lock.
@@ -90,6 +91,7 @@ class FakeKato:
     def __init__(self) -> None:
         self.sessions: dict[str, FakeSession] = {}
         self.calls: list[FakeCall] = []
+        self.max_batch: int | None = None
         self.refused: set[bytes] = set()
         self.forecast = Predictions(predictions=(), future_potentials=())
         self.on_call: Callable[[FakeCall], None] = lambda _: None

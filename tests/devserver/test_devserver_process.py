@@ -1,31 +1,15 @@
 """The server as a process of its own."""
 
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from devserver_running import running
 
 from kato_tasks.devserver import Options, serve
-
-
-@contextmanager
-def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    command = [sys.executable, "-m", "kato_tasks.devserver", "--port", "0", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            address = process.stdout.readline().removeprefix("devserver ready on ").strip()
-            with httpx.Client(base_url=address, timeout=10) as client:
-                yield process, client
-        finally:
-            process.kill()
 
 
 def _session(client: httpx.Client) -> str:
@@ -71,7 +55,8 @@ def test_the_connection_dies_after_a_500_without_being_announced() -> None:
         answer = client.post(f"{session}/observe", json={"strings": ["it's"]})
         assert (answer.status_code, answer.text) == (500, "Internal Server Error")
         assert "connection" not in answer.headers
-        assert client.get(f"{session}/stm").json()["length"] == 0
+        with httpx.Client(base_url=client.base_url) as fresh:
+            assert fresh.get(f"{session}/stm").json()["length"] == 0
 
 
 def test_other_machines_are_refused_unless_allowed() -> None:

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from kato_tasks.errors import ConfigDropped, InvalidInput, ServerFault, SessionNotFound
-from kato_tasks.kato import KatoClient, Observed, Predictions
+from kato_tasks.kato import KatoClient, Observed, Pattern, Predictions
+from kato_tasks.models import DialectName
 
 SESSION: dict[str, Any] = {
     "session_id": "session-1",
@@ -50,7 +51,9 @@ class Server:
         self.requests: list[httpx.Request] = []
         self._body = body
         self._status = status
-        self.kato = KatoClient("http://kato.test", transport=httpx.MockTransport(self._answer))
+        self.kato = KatoClient(
+            "http://kato.test", transport=httpx.MockTransport(self._answer), dialect=DialectName.V3
+        )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -98,7 +101,9 @@ def test_a_failing_delete_does_not_hide_a_dropped_config() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         return httpx.Response(500 if request.method == "DELETE" else 200, json=SESSION)
 
-    kato = KatoClient("http://kato.test", transport=httpx.MockTransport(handler))
+    kato = KatoClient(
+        "http://kato.test", transport=httpx.MockTransport(handler), dialect=DialectName.V3
+    )
     with pytest.raises(ConfigDropped):
         kato.create_session(node_id="node", config={"max_predictions": 5})
     assert kato.calls == 2
@@ -139,6 +144,16 @@ ROUTES: list[tuple[Callable[[KatoClient], object], str, object, object]] = [
     (lambda kato: kato.learn("s"), "POST /sessions/s/learn", {"pattern_name": ""}, ""),
     (lambda kato: kato.clear_stm("s"), "POST /sessions/s/clear-stm", {}, None),
     (lambda kato: kato.percept_data("s"), "GET /sessions/s/percept-data", {"percept_data": {}}, {}),
+    (
+        lambda kato: kato.finalize_training("s"),
+        "POST /sessions/s/finalize-training",
+        {"patterns_processed": 3},
+        3,
+    ),
+    (lambda kato: kato.clear_all("s"), "POST /sessions/s/clear-all", {}, None),
+    (lambda kato: kato.root(), "GET /", {"status": "running"}, {"status": "running"}),
+    (lambda kato: kato.status(), "GET /status", {"status": "healthy"}, {"status": "healthy"}),
+    (lambda kato: kato.openapi(), "GET /openapi.json", {"paths": {}}, {"paths": {}}),
     (lambda kato: kato.count(), "GET /sessions/count", {"active_session_count": 4}, 4),
     (lambda kato: kato.health(), "GET /health", {"status": "healthy"}, {"status": "healthy"}),
     (lambda kato: kato.version(), "GET /openapi.json", {"info": {"version": "3.10.1"}}, "3.10.1"),
@@ -157,7 +172,7 @@ def test_a_route_and_its_result(
 def test_a_session_is_described() -> None:
     info = Server(SESSION).kato.get_session("session-1")
     assert info.metadata == {"user": "u1"}
-    assert info.created_at.tzinfo is not None
+    assert info.created_at == datetime(2026, 11, 22, 7, 0, 25, 525410, tzinfo=UTC)
     assert info.ttl_seconds == 3600
 
 
@@ -202,6 +217,44 @@ def test_predictions_may_lack_their_potentials() -> None:
     body = {"predictions": [{"name": "p"}], "future_potentials": None, "count": 1}
     result = Server(body).kato.predictions("s")
     assert result == Predictions(predictions=({"name": "p"},), future_potentials=())
+
+
+PATTERN: dict[str, Any] = {
+    "name": "PTRN|1",
+    "pattern_data": [["a"], ["b", "c"]],
+    "length": 3,
+    "frequency": 2,
+    "emotives": [{"joy": 1.0}],
+    "metadata": {"src": ["s1", "s2"]},
+}
+
+
+def test_a_pattern_is_looked_up_by_name_and_node() -> None:
+    server = Server({"pattern": {"status": "okay", "pattern": PATTERN}, "node_id": "n_1_kato"})
+    found = server.kato.pattern("PTRN|1", node_id="n-1/é")
+    assert server.requests[0].url.raw_path == b"/pattern/PTRN%7C1?node_id=n-1%2F%C3%A9"
+    assert found == Pattern(
+        name="PTRN|1",
+        events=[["a"], ["b", "c"]],
+        length=3,
+        frequency=2,
+        emotives=({"joy": 1.0},),
+        metadata={"src": ["s1", "s2"]},
+    )
+
+
+def test_a_pattern_that_is_not_there_is_none() -> None:
+    """The server says so with a 200."""
+    body = {"pattern": {"status": "error", "message": "Pattern PTRN|0 not found"}}
+    assert Server(body).kato.pattern("PTRN|0", node_id="n") is None
+
+
+@pytest.mark.parametrize(("name", "node"), [("", "n"), ("..", "n"), ("PTRN|1", "\ud800")])
+def test_what_can_be_no_pattern_is_not_asked_for(name: str, node: str) -> None:
+    server = Server({})
+    with pytest.raises(InvalidInput, match=r"pattern|node_id"):
+        server.kato.pattern(name, node_id=node)
+    assert server.requests == []
 
 
 def test_cognition_is_read_and_kept_whole() -> None:
@@ -251,6 +304,7 @@ UNREADABLE: list[tuple[Callable[[KatoClient], object], object, str]] = [
         "the emotive 'joy' is no number",
     ),
     (lambda kato: kato.version(), {"info": {}}, "'version' is missing"),
+    (lambda kato: kato.pattern("P", node_id="n"), {"pattern": {}}, "'status' is missing"),
 ]
 
 
@@ -267,7 +321,7 @@ def test_an_answer_of_another_shape_names_what_is_wrong(
 def test_an_answer_that_is_no_json_is_a_fault(body: bytes) -> None:
     transport = httpx.MockTransport(lambda _request: httpx.Response(200, content=body))
     with (
-        KatoClient("http://kato.test", transport=transport) as kato,
+        KatoClient("http://kato.test", transport=transport, dialect=DialectName.V3) as kato,
         pytest.raises(ServerFault, match="no JSON"),
     ):
         kato.health()

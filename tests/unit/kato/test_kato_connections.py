@@ -13,6 +13,7 @@ import pytest
 
 from kato_tasks.errors import AnswerLost, KatoUnreachable, ServerFault
 from kato_tasks.kato import KatoClient, transport
+from kato_tasks.models import DialectName
 
 OKAY = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 FAULT = (
@@ -88,7 +89,7 @@ def test_requests_share_a_connection() -> None:
             numbers.append(peer.number)
             peer.send(OKAY)
 
-    with serving(talk) as url, KatoClient(url) as kato:
+    with serving(talk) as url, KatoClient(url, dialect=DialectName.V3) as kato:
         kato.health()
         kato.health()
     assert numbers == [0, 0]
@@ -103,7 +104,7 @@ def test_a_connection_is_thrown_away_after_a_500() -> None:
         peer.send(OKAY if peer.number else FAULT)
         reused.append(peer.request())
 
-    with serving(talk) as url, KatoClient(url) as kato:
+    with serving(talk) as url, KatoClient(url, dialect=DialectName.V3) as kato:
         with pytest.raises(ServerFault, match="Internal Server Error"):
             kato.health()
         assert kato.health() == {}
@@ -131,7 +132,7 @@ def test_any_framing_of_a_fault_ends_its_connection(tail: bytes) -> None:
         if not tail.startswith(b"connection"):
             reused.append(peer.request())
 
-    with serving(talk) as url, KatoClient(url) as kato:
+    with serving(talk) as url, KatoClient(url, dialect=DialectName.V3) as kato:
         reason = "no reason given" if b"first" not in tail else "first last"
         with pytest.raises(ServerFault, match=reason):
             kato.health()
@@ -156,7 +157,11 @@ def test_threads_never_get_a_connection_that_had_a_500() -> None:
             return "fault"
         return "okay"
 
-    with serving(talk) as url, KatoClient(url) as kato, ThreadPoolExecutor(8) as pool:
+    with (
+        serving(talk) as url,
+        KatoClient(url, dialect=DialectName.V3) as kato,
+        ThreadPoolExecutor(8) as pool,
+    ):
         outcomes = list(pool.map(ask, [kato] * 300))
     assert set(outcomes) == {"okay", "fault"}
     assert kato.calls == 300
@@ -171,7 +176,7 @@ def test_an_idle_connection_that_the_server_closed_is_not_used() -> None:
         peer.hang_up()
         closed.set()
 
-    with serving(talk) as url, KatoClient(url) as kato:
+    with serving(talk) as url, KatoClient(url, dialect=DialectName.V3) as kato:
         kato.health()
         assert closed.wait(10)
         assert kato.health() == {}
@@ -190,7 +195,7 @@ def test_an_idle_connection_is_given_up_before_the_server_does(
             numbers.append(peer.number)
             peer.send(OKAY)
 
-    with serving(talk) as url, KatoClient(url) as kato:
+    with serving(talk) as url, KatoClient(url, dialect=DialectName.V3) as kato:
         kato.health()
         kato.health()
     assert numbers == [0, 1]
@@ -199,7 +204,10 @@ def test_an_idle_connection_is_given_up_before_the_server_does(
 def test_no_server_means_that_nothing_was_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with KatoClient(f"http://127.0.0.1:{port}") as kato, pytest.raises(KatoUnreachable):
+    with (
+        KatoClient(f"http://127.0.0.1:{port}", dialect=DialectName.V3) as kato,
+        pytest.raises(KatoUnreachable),
+    ):
         kato.health()
 
 
@@ -207,7 +215,11 @@ def test_a_server_that_hangs_up_leaves_the_outcome_open() -> None:
     def talk(peer: Peer) -> None:
         peer.request()
 
-    with serving(talk) as url, KatoClient(url) as kato, pytest.raises(AnswerLost):
+    with (
+        serving(talk) as url,
+        KatoClient(url, dialect=DialectName.V3) as kato,
+        pytest.raises(AnswerLost),
+    ):
         kato.learn("session-1")
 
 
@@ -216,7 +228,11 @@ def test_an_answer_that_breaks_off_leaves_the_outcome_open() -> None:
         peer.request()
         peer.send(OKAY[:-1])
 
-    with serving(talk) as url, KatoClient(url) as kato, pytest.raises(AnswerLost):
+    with (
+        serving(talk) as url,
+        KatoClient(url, dialect=DialectName.V3) as kato,
+        pytest.raises(AnswerLost),
+    ):
         kato.learn("session-1")
 
 
@@ -227,7 +243,7 @@ def test_a_silent_server_leaves_the_outcome_open() -> None:
         peer.request()
         done.wait(10)
 
-    with serving(talk) as url, KatoClient(url, timeout=0.1) as kato:
+    with serving(talk) as url, KatoClient(url, timeout=0.1, dialect=DialectName.V3) as kato:
         with pytest.raises(AnswerLost, match="ReadTimeout"):
             kato.learn("session-1")
         done.set()
@@ -246,7 +262,7 @@ def test_waiting_for_a_free_connection_sends_nothing() -> None:
 
     with (
         serving(talk) as url,
-        KatoClient(url, timeout=0.5, max_connections=1) as kato,
+        KatoClient(url, timeout=0.5, max_connections=1, dialect=DialectName.V3) as kato,
         ThreadPoolExecutor(1) as pool,
     ):
         first = pool.submit(kato.health)
@@ -266,5 +282,5 @@ def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch
         peer.request()
         peer.send(OKAY)
 
-    with serving(talk) as url, KatoClient(url) as kato:
+    with serving(talk) as url, KatoClient(url, dialect=DialectName.V3) as kato:
         assert kato.health() == {}

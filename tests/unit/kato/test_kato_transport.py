@@ -23,6 +23,7 @@ from kato_tasks.errors import (
     SessionNotFound,
 )
 from kato_tasks.kato import KatoClient
+from kato_tasks.models import DialectName
 
 # Every exception that httpx publishes. A new one has to be thought about, and then added here.
 EXPECTED: dict[str, type[KatoError]] = {
@@ -59,7 +60,9 @@ BRANCHES = (Retryable, OutcomeUnknown, Final)
 
 
 def client(handler: Callable[[httpx.Request], httpx.Response]) -> KatoClient:
-    return KatoClient("http://kato.test", transport=httpx.MockTransport(handler))
+    return KatoClient(
+        "http://kato.test", transport=httpx.MockTransport(handler), dialect=DialectName.V3
+    )
 
 
 def refusal(status: int, **body: Any) -> KatoError:  # noqa: ANN401 - what httpx.Response takes
@@ -234,7 +237,9 @@ def test_a_session_id_is_quoted_into_one_segment() -> None:
         seen.append(request.url.raw_path)
         return httpx.Response(200)
 
-    with KatoClient("http://kato.test/base/", transport=httpx.MockTransport(handler)) as kato:
+    with KatoClient(
+        "http://kato.test/base/", transport=httpx.MockTransport(handler), dialect=DialectName.V3
+    ) as kato:
         kato.extend("a/b?c#d e%é", 60)
         assert kato.base_url == "http://kato.test/base"
     assert seen == [b"/base/sessions/a%2Fb%3Fc%23d%20e%25%C3%A9/extend?ttl_seconds=60"]

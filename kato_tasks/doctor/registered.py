@@ -1,0 +1,124 @@
+"""Checks of what the registry knows, against what servers can bear."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kato_tasks.doctor.findings import Finding, Severity
+from kato_tasks.doctor.looking import Look, member
+from kato_tasks.models import SessionRecord, SessionState
+from kato_tasks.naming import fold_node
+
+# Nodes that one server process keeps; for one more it deletes another's vectors (kato-api 6).
+_MOST_NODES: Final = 100
+_NEARLY: Final = 0.8
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Census:
+    """What the registry holds, counted.
+
+    Attributes:
+        nodes: Node ids by instance and by the name under which the server files them. Those of
+            sessions that ended count: what they learned is still at the server.
+        doubts: The keys of sessions in doubt, by instance.
+    """
+
+    nodes: Mapping[str, Mapping[str, set[str]]]
+    doubts: Mapping[str, list[str]]
+
+
+def take_census(records: Iterable[SessionRecord]) -> Census:
+    """Go through the registry once."""
+    nodes: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    doubts: dict[str, list[str]] = defaultdict(list)
+    for record in records:
+        instance, node = record.spec.instance, record.spec.node
+        nodes[instance][fold_node(node)].add(node)
+        if record.state is SessionState.DOUBT:
+            doubts[instance].append(record.key)
+    return Census(nodes=nodes, doubts=doubts)
+
+
+def collisions(census: Census) -> Iterator[Finding]:
+    """Do different nodes share one knowledge base because their names fold alike?"""
+    for instance, folded in sorted(census.nodes.items()):
+        for _, nodes in sorted(folded.items()):
+            if len(nodes) > 1:
+                yield Finding(
+                    severity=Severity.WARNING,
+                    subject=instance,
+                    sentence=f"files the nodes {_names(nodes)} as one, so each predicts from what "
+                    "the others have learned.",
+                    advice="Rename one: to the server everything but letters, digits and _ is _.",
+                )
+
+
+def node_counts(census: Census, looks: Iterable[Look]) -> Iterator[Finding]:
+    """Does an instance have more nodes than it can keep?"""
+    for look in looks:
+        registered, used = len(census.nodes.get(look.name, {})), nodes_in_use(look)
+        limit = node_limit(look)
+        count = max(registered, used or 0)
+        seen = "" if used is None else f" ({used} in use at the server)"
+        yield Finding(
+            severity=_severity(count, limit),
+            subject=look.name,
+            sentence=f"has {registered} nodes in the registry{seen}, of {limit} that one process "
+            "keeps.",
+            advice=_advice(count, limit),
+        )
+
+
+def doubts(census: Census) -> Iterator[Finding]:
+    """Are sessions held because nobody knows what became of their last call?"""
+    for instance, keys in sorted(census.doubts.items()):
+        yield Finding(
+            severity=Severity.WARNING,
+            subject=instance,
+            sentence=f"has {len(keys)} sessions in doubt, to which nothing is sent: "
+            f"{_names(keys)}.",
+            advice="See why with `kato-tasks sessions show KEY`; their commands are kept.",
+        )
+
+
+def node_limit(look: Look) -> int:
+    """Return how many nodes one process keeps: as the server says, or else 100."""
+    said = member(look.status, "processors").get("max_processors")
+    return said if isinstance(said, int) and said > 0 else _MOST_NODES
+
+
+def nodes_in_use(look: Look) -> int | None:
+    """Return how many nodes the process that answered has in use; None if it does not say."""
+    said = member(look.status, "processors").get("total_processors")
+    return said if isinstance(said, int) else None
+
+
+def _severity(count: int, limit: int) -> Severity:
+    if count > limit:
+        return Severity.ERROR
+    return Severity.WARNING if count >= limit * _NEARLY else Severity.OK
+
+
+def _advice(count: int, limit: int) -> str:
+    if count > limit:
+        return (
+            "Spread them over more instances: for every node too many the server deletes the "
+            "vectors of another."
+        )
+    if count >= limit * _NEARLY:
+        return (
+            f"Spread them over more instances before they are more than {limit}: from then on the "
+            "server deletes vectors."
+        )
+    return ""
+
+
+def _names(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    shown = ", ".join(repr(name) for name in ordered[:_SHOWN])
+    return shown if len(ordered) <= _SHOWN else f"{shown} and {len(ordered) - _SHOWN} more"

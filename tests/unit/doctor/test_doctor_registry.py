@@ -1,0 +1,82 @@
+"""What the doctor says of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from doctor_servers import Server, Surgery, said, wrong
+
+from kato_tasks.doctor import Context, Severity, examine
+from kato_tasks.errors import StoreUnavailable
+from kato_tasks.models import SessionRecord
+from kato_tasks.testing import MemoryRegistry
+
+
+def test_nodes_that_fold_alike_on_one_instance_are_named() -> None:
+    surgery = Surgery(a=Server(), b=Server())
+    surgery.register("a", ["shop.1", "shop-1", "shop_2"])
+    surgery.register("b", ["shop.2"])
+    finding = said(surgery.visit(), "as one")
+    assert finding.severity is Severity.WARNING
+    assert finding.subject == "a"
+    assert "'shop-1', 'shop.1'" in finding.sentence
+
+
+def test_two_sessions_of_one_node_collide_with_nobody() -> None:
+    surgery = Surgery(a=Server())
+    surgery.register("a", ["n", "n"])
+    assert surgery.visit().sound
+
+
+@pytest.mark.parametrize(
+    ("nodes", "severity"),
+    [
+        (79, Severity.OK),
+        (80, Severity.WARNING),
+        (100, Severity.WARNING),
+        (101, Severity.ERROR),
+    ],
+)
+def test_nodes_are_counted_against_what_a_process_keeps(nodes: int, severity: Severity) -> None:
+    surgery = Surgery(a=Server())
+    surgery.register("a", [f"n{number}" for number in range(nodes)])
+    assert said(surgery.visit(), f"has {nodes} nodes in the registry").severity is severity
+
+
+def test_nodes_of_others_at_the_server_count_too() -> None:
+    crowded = Server()
+    crowded.used = 95
+    finding = said(Surgery(a=crowded).visit(), "95 in use at the server")
+    assert finding.severity is Severity.WARNING
+
+
+def test_sessions_in_doubt_are_counted() -> None:
+    surgery = Surgery(a=Server())
+    surgery.register("a", ["n1", "n2", "n3", "n4", "n5"])
+    for number in range(1, 5):
+        surgery.store.entry(f"a/n{number}").doubt = "the answer was lost"
+    finding = said(surgery.visit(), "in doubt")
+    assert finding.severity is Severity.WARNING
+    assert "4 sessions in doubt" in finding.sentence
+    assert "'a/n1', 'a/n2', 'a/n3' and 1 more" in finding.sentence
+
+
+class NoRegistry(MemoryRegistry):
+    """A registry whose store is away."""
+
+    def walk(self) -> Iterator[SessionRecord]:
+        raise StoreUnavailable("redis://r.test", "refused")
+
+
+def test_a_store_that_is_away_does_not_keep_the_doctor_from_the_servers() -> None:
+    surgery = Surgery(a=Server())
+    context = Context(
+        settings=surgery.settings,
+        registry=NoRegistry(surgery.store),
+        client=lambda name: surgery.servers[name].client(name),
+    )
+    report = examine(context)
+    assert report.unavailable == ("store",)
+    assert wrong(report) == ["does not answer at redis://r.test: refused."]
+    assert said(report, "runs KATO").subject == "a"
