@@ -94,7 +94,7 @@ class SessionConflict(KatoTasksError):
     def __str__(self) -> str:
         return (
             f"Session {self.key!r} already has the {self.field} {self.known!r}, "
-            f"not {self.asked!r}; leave {self.field} out, or delete the session first."
+            f"not {self.asked!r}; leave {self.field} out, or delete the session and wait for that."
         )
 
 

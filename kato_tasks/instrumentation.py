@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections import Counter
@@ -11,8 +12,43 @@ from typing import Final
 logger: Final = logging.getLogger("kato_tasks")
 """Every event is a constant message with its facts in ``extra``; nothing prints."""
 
+_STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+_LONGEST_FACT: Final = 500
+
 _PER_DOUBLING: Final = 8
 _HIGHEST: Final = 20 * _PER_DOUBLING
+
+
+class FactsFormatter(logging.Formatter):
+    """Appends the facts of our own events to their message, as ``name=value``, on one line.
+
+    Args:
+        inner: Formats the result, and the events of others as they are.
+    """
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See :meth:`logging.Formatter.format`."""
+        facts = [
+            f"{name}={_in_a_word(value)}"
+            for name, value in vars(record).items()
+            if name not in _STANDARD
+        ]
+        if facts and (record.name == logger.name or record.name.startswith(f"{logger.name}.")):
+            # A copy: other handlers get the record too.
+            record = copy.copy(record)
+            record.msg, record.args = " ".join([record.getMessage(), *facts]), None
+        return self._inner.format(record)
+
+
+def _in_a_word(value: object) -> str:
+    text = str(value)
+    text = text if len(text) <= _LONGEST_FACT else f"{text[:_LONGEST_FACT]}…"
+    plain = text.isprintable() and text and not set(text) & set(" =\"'")
+    return text if plain else repr(text)
 
 
 def bucket_of(milliseconds: float) -> int:

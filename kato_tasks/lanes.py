@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
 
 from kato_tasks.errors import SessionConflict
 from kato_tasks.keys import Keys, SessionKeys
 from kato_tasks.models import (
+    PART,
     Append,
     Appended,
     Claim,
     Command,
+    Group,
     Intent,
     Lease,
     NoClaim,
@@ -20,6 +23,8 @@ from kato_tasks.models import (
 )
 from kato_tasks.scripts import Runner, calls
 from kato_tasks.settings import Settings
+
+_COMMANDS_PER_SCRIPT: Final = 2_000
 
 
 class Wake(Protocol):
@@ -56,8 +61,17 @@ class Lanes(Protocol):
         """Take the lease of a lane and read up to ``most`` of its commands."""
         ...
 
-    def bind(self, lease: Lease, session_id: str) -> Lease | None:
-        """Bind a session to ``session_id``; the lease to go on with, or None if it is lost."""
+    def bind(self, lease: Lease, session_id: str, *, learns: bool = False) -> Lease | None:
+        """Bind a session to the server-side session that was made for it.
+
+        Args:
+            lease: The lease.
+            session_id: The server's name for it.
+            learns: True if the server learns by itself in this session.
+
+        Returns:
+            The lease to go on with, or None if it is lost.
+        """
         ...
 
     def intend(self, lease: Lease, intent: Intent) -> bool:
@@ -122,11 +136,16 @@ class RedisLanes:
         """See :meth:`Lanes.append`."""
         if not requests:
             return []
-        ready = [calls.append(self._of(item.key), item, self._settings) for item in requests]
-        ids = [group.command_id for item in requests for group in item.groups]
-        replies = self._runner.run_all(ready, command_ids=ids)
+        parts = [list(_parts(request)) for request in requests]
+        ready = [
+            calls.append(self._of(part.key), part, self._settings)
+            for request in parts
+            for part in request
+        ]
+        replies = iter(self._runner.run_all(ready, command_ids=_command_ids(requests)))
         return [
-            calls.read_appended(item, reply) for item, reply in zip(requests, replies, strict=True)
+            _whole([calls.read_appended(part, next(replies)) for part in request])
+            for request in parts
         ]
 
     def claim(self, key: str, *, most: int) -> Claim | NoClaim:
@@ -137,9 +156,10 @@ class RedisLanes:
             return reply
         return calls.read_claim(key, token, most, reply)
 
-    def bind(self, lease: Lease, session_id: str) -> Lease | None:
+    def bind(self, lease: Lease, session_id: str, *, learns: bool = False) -> Lease | None:
         """See :meth:`Lanes.bind`."""
-        epoch = self._runner.run(calls.bind(self._of(lease.key), lease, session_id))
+        call = calls.bind(self._of(lease.key), lease, session_id, learns=learns)
+        epoch = self._runner.run(call)
         return Lease(key=lease.key, token=lease.token, epoch=epoch) if epoch else None
 
     def intend(self, lease: Lease, intent: Intent) -> bool:
@@ -201,3 +221,33 @@ class RedisLanes:
 
     def _of(self, key: str) -> SessionKeys:
         return self._keys.session(key)
+
+
+def _parts(request: Append) -> Iterator[Append]:
+    """Cut a long request, so that one script runs for some milliseconds only."""
+    groups: list[Group] = []
+    commands = 0
+    for group in request.groups:
+        if groups and commands + len(group.payloads) > _COMMANDS_PER_SCRIPT:
+            yield replace(request, groups=tuple(groups))
+            groups, commands = [], 0
+        groups.append(group)
+        commands += len(group.payloads)
+    yield replace(request, groups=tuple(groups))
+
+
+def _whole(answers: Sequence[Appended | SessionConflict]) -> Appended | SessionConflict:
+    """Return one answer for all parts of a request."""
+    accepted = [answer for answer in answers if isinstance(answer, Appended)]
+    if len(accepted) < len(answers):
+        return next(answer for answer in answers if isinstance(answer, SessionConflict))
+    return Appended(
+        groups=tuple(group for answer in accepted for group in answer.groups),
+        wake=any(answer.wake for answer in accepted),
+    )
+
+
+def _command_ids(requests: Sequence[Append]) -> tuple[str, ...]:
+    """Return the ids as the callers know them, each once."""
+    names = (group.command_id for request in requests for group in request.groups)
+    return tuple(dict.fromkeys(name.partition(PART)[0] for name in names))

@@ -220,6 +220,7 @@ class Claim:
         applied: Position of the last delivered command.
         most: How many commands a call may carry; lowered after a refusal.
         attempts: How many calls failed since the last one that did not.
+        learns: True if the server learns by itself in this session.
         commands: The next commands, at most what was asked for.
         now_ms: The store's clock at the claim, epoch milliseconds.
     """
@@ -231,6 +232,7 @@ class Claim:
     applied: int
     most: int
     attempts: int
+    learns: bool
     commands: tuple[Command, ...]
     now_ms: int
 

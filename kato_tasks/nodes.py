@@ -59,6 +59,10 @@ class Nodes(Protocol):
         """
         ...
 
+    def is_marked(self, spec: SessionSpec) -> bool:
+        """Tell whether the calls of the session's node go one at a time."""
+        ...
+
     def renew(self, hold: NodeHold) -> bool:
         """Renew a hold; False once it is lost."""
         ...
@@ -101,12 +105,10 @@ class RedisNodes:
         self, spec: SessionSpec, *, wait: float, keep: float | None = None
     ) -> NodeHold | None:
         """See :meth:`Nodes.acquire`."""
-        folded = fold_node(spec.node)
-        if not needs_node_alone(spec) and not self._is_marked(spec.instance, folded):
+        if not needs_node_alone(spec) and not self.is_marked(spec):
             return NodeHold()
-        hold = NodeHold(
-            lease_key=self._keys.node(spec.instance, folded), token=secrets.token_hex(8)
-        )
+        name = self._keys.node(spec.instance, fold_node(spec.node))
+        hold = NodeHold(lease_key=name, token=secrets.token_hex(8))
         until, pause = time.monotonic() + wait, _FIRST_PAUSE
         while not self._take(hold, keep or self._settings.lease):
             if time.monotonic() >= until:
@@ -114,6 +116,12 @@ class RedisNodes:
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE, pause * 2)
         return hold
+
+    def is_marked(self, spec: SessionSpec) -> bool:
+        """See :meth:`Nodes.is_marked`."""
+        with self._runner.translated():
+            name = self._keys.alone(spec.instance, fold_node(spec.node))
+            return bool(self._client.exists(name))
 
     def renew(self, hold: NodeHold) -> bool:
         """See :meth:`Nodes.renew`."""
@@ -125,10 +133,6 @@ class RedisNodes:
         """See :meth:`Nodes.release`."""
         if hold.lease_key is not None:
             self._runner.run(calls.unlock(hold.lease_key, hold.token))
-
-    def _is_marked(self, instance: str, folded: str) -> bool:
-        with self._runner.translated():
-            return bool(self._client.exists(self._keys.alone(instance, folded)))
 
     def _take(self, hold: NodeHold, keep: float) -> bool:
         milliseconds = round(keep * 1000)

@@ -42,8 +42,8 @@ class Registry(Protocol):
         """Return how far a lane has come; None if the session is unknown."""
         ...
 
-    def outcome(self, key: str, seq: int) -> Outcome | None:
-        """Return what is remembered of the command at position ``seq``; None if nothing is."""
+    def outcomes(self, key: str, first: int, last: int) -> dict[int, Outcome]:
+        """Return what is remembered of the commands at these positions, by position."""
         ...
 
     def recent(self, *, limit: int, offset: int = 0) -> list[SessionRecord]:
@@ -115,13 +115,14 @@ class RedisRegistry:
             doubt=doubt.decode() if doubt else None,
         )
 
-    def outcome(self, key: str, seq: int) -> Outcome | None:
-        """See :meth:`Registry.outcome`."""
+    def outcomes(self, key: str, first: int, last: int) -> dict[int, Outcome]:
+        """See :meth:`Registry.outcomes`."""
         with self._runner.translated():
             found: Any = self._client.zrange(
-                self._keys.session(key).outcomes, seq, seq, byscore=True
+                self._keys.session(key).outcomes, first, last, byscore=True
             )
-        return decode_outcome(found[0].split(b" ", 1)[1]) if found else None
+        pairs = (member.split(b" ", 1) for member in found)
+        return {int(seq): decode_outcome(outcome) for seq, outcome in pairs}
 
     def recent(self, *, limit: int, offset: int = 0) -> list[SessionRecord]:
         """See :meth:`Registry.recent`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -31,7 +32,7 @@ class Settings(BaseSettings):
         prefix: What every Redis key begins with.
         shards: In how many hash slots the sessions are spread. Fixed for the life of a store.
         store_timeout: How long one round trip to the store may take.
-        kato_timeout: How long one KATO call may take.
+        kato_timeout: How long KATO may take to read, or to answer, in one call.
         kato_connect_timeout: How long connecting to KATO may take.
         kato_connections: Connections to one KATO server, per process (its own limit is 100).
         predictions: When the server computes predictions, unless a session says otherwise.
@@ -61,8 +62,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
-    broker_url: str = ""
+    redis_url: Annotated[str, Field(repr=False)] = "redis://127.0.0.1:6379/0"
+    broker_url: Annotated[str, Field(repr=False)] = ""
     instances: Annotated[Mapping[str, str], NoDecode] = Field(
         default_factory=lambda: {"default": "http://127.0.0.1:8000"}
     )
@@ -196,6 +197,14 @@ def _known_dialects(value: Mapping[object, object]) -> Mapping[object, object]:
 
 
 def _check_url(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise InvalidInput("instances", f"has the URL {url!r}", "http:// or https:// URLs")
+    """Return a URL that a client can be made of: scheme, host, port, path."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or parts.query or parts.fragment:
+        raise InvalidInput(
+            "instances", f"has the URL {url!r}", "http:// or https:// URLs of a host"
+        )
     return url.rstrip("/")

@@ -11,7 +11,7 @@ import click
 from kato_tasks.cli.demo import demo
 from kato_tasks.cli.doctor import doctor
 from kato_tasks.cli.ingest import ingest
-from kato_tasks.cli.output import errors, exit_code, print_json
+from kato_tasks.cli.output import complain, exit_code, print_json
 from kato_tasks.cli.processes import beat, devserver, flower, worker
 from kato_tasks.cli.sessions import sessions
 from kato_tasks.cli.up import up
@@ -26,7 +26,7 @@ class _Main(click.Group):
             return super().invoke(ctx)
         except KatoTasksError as error:
             code = exit_code(error)
-            errors().print(f"Error: {error}", style="red", markup=False, soft_wrap=True)
+            complain(f"Error: {error}", style="red")
             if "--json" in sys.argv:
                 print_json({"error": str(error), "exit_code": code})
             ctx.exit(code)

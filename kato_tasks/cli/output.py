@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 import click
@@ -18,6 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from kato_tasks.errors import (
     InvalidInput,
@@ -43,6 +46,9 @@ _CODES: Final[tuple[tuple[type[KatoTasksError], int], ...]] = (
     (WaitTimeout, TIMED_OUT),
 )
 
+_NOT_FOR_TERMINALS: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
+"""What JSON may hold as it is, and a terminal should not be sent."""
+
 Told = Callable[[str, int, int], None]
 
 
@@ -56,24 +62,54 @@ def console() -> Console:
     return Console(highlight=False)
 
 
+@cache
 def errors() -> Console:
-    """Return where people read what went wrong, and where bars are drawn."""
+    """Return where people read what went wrong, and where bars are drawn.
+
+    It is always the same one: that is how lines and a bar stay out of each other's way.
+    """
     return Console(stderr=True, highlight=False)
+
+
+def say(sentence: str) -> None:
+    """Print a sentence that may hold what others wrote, such as a session key."""
+    console().print(Text(printable(sentence)), soft_wrap=True)
+
+
+def complain(sentence: str, style: str = "yellow") -> None:
+    """Print on standard error what is wrong; as :func:`say`."""
+    errors().print(Text(printable(sentence), style=style), soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Return a text that does nothing to a terminal: what cannot be printed is replaced."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 session``, ``2,000 sessions``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Print one JSON value."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    click.echo(_NOT_FOR_TERMINALS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; right-aligned where the first row has a number."""
-    table = Table(title=title, title_justify="left")
+    """Print a table; right-aligned where the first row has a number.
+
+    Cells and title may hold what others wrote: none of it is taken for markup.
+    """
+    table = Table(title=Text(printable(title), style="table.title"), title_justify="left")
     for index, column in enumerate(columns):
         number = bool(rows) and isinstance(rows[0][index], (int, float))
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(Text(printable(_cell(value))) for value in row))
     console().print(table)
 
 

@@ -5,89 +5,60 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NoReturn
 
 import click
 
 from kato_tasks.cli.output import print_json
-from kato_tasks.devserver import Options, StateInUseError, serve
+from kato_tasks.devserver.__main__ import main as serve_devserver
 from kato_tasks.errors import InvalidInput
-from kato_tasks.local import find_settings
+from kato_tasks.local import use_running_stack
+from kato_tasks.scripts.runner import hide_password
+from kato_tasks.settings import Settings
+from kato_tasks.worker.celery_app import queue_name
+from kato_tasks.worker.names import Queue
 
 _PASS_ON: Final = {"ignore_unknown_options": True}
 _AUTH: Final = ("auth", "basic_auth", "oauth2_key")
-
-
-@click.command()
-@click.option("--port", default=8000, show_default=True, help="0 takes a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
-@click.option("--state", type=click.Path(path_type=Path), help="Folder that outlives it.")
-@click.option("--cost-ms", default=0.0, help="What a session call costs (the real one: 7).")
-@click.option("--cost-per-observation-ms", default=0.0, help="(the real one: 0.7)")
-@click.option("--session-ttl", default=3600, show_default=True, help="Seconds, if none is asked.")
-@click.option("--no-auto-extend", is_flag=True, help="Writes do not move a session's deadline.")
-@click.option("--no-audit", is_flag=True, help="Do not keep what was applied; saves memory.")
-@click.option(
-    "--allow-remote", is_flag=True, help="Listen beyond loopback; it has no access control."
+_SECRET: Final = ("auth", "secret", "password", "key")
+_HIDDEN: Final = "***"
+_JSON: Final = click.option(
+    "--json", "as_json", is_flag=True, help="First print as one JSON object what is run."
 )
-@click.option("--json", "as_json", is_flag=True, help="Say that it is ready as JSON.")
-def devserver(  # noqa: PLR0913 - the server's options
-    *,
-    port: int,
-    host: str,
-    state: Path | None,
-    cost_ms: float,
-    cost_per_observation_ms: float,
-    session_ttl: int,
-    no_auto_extend: bool,
-    no_audit: bool,
-    allow_remote: bool,
-    as_json: bool,
-) -> None:
+
+
+@click.command(context_settings=_PASS_ON, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def devserver(arguments: tuple[str, ...]) -> None:
     """Run a look-alike of the KATO server, for development and tests."""
-    options = Options(
-        auto_extend=not no_auto_extend,
-        session_ttl=session_ttl,
-        cost_ms=cost_ms,
-        cost_per_observation_ms=cost_per_observation_ms,
-        audit=not no_audit,
-        state=state,
-        allow_remote=allow_remote,
-    )
-
-    def ready(bound: int) -> None:
-        url = f"http://{host}:{bound}"
-        print_json({"url": url}) if as_json else click.echo(f"devserver ready on {url}")
-
-    try:
-        serve(options, host, port, ready)
-    except (ValueError, StateInUseError) as error:
-        raise click.UsageError(str(error)) from None
-    except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}"
-        raise click.UsageError(message) from None
+    raise SystemExit(serve_devserver(arguments, prog="kato-tasks devserver"))
 
 
 @click.command(context_settings=_PASS_ON)
+@_JSON
 @click.argument("celery", nargs=-1, type=click.UNPROCESSED)
-def worker(celery: tuple[str, ...]) -> None:
+def worker(*, as_json: bool, celery: tuple[str, ...]) -> None:
     """Run a Celery worker; further arguments go to Celery. Waits for the store if it is away."""
-    _celery("worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO", *celery)
+    own = ("--without-gossip", "--without-mingle", "--loglevel", "INFO")
+    _celery("worker", *own, *celery, as_json=as_json)
 
 
 @click.command(context_settings=_PASS_ON)
+@_JSON
 @click.argument("celery", nargs=-1, type=click.UNPROCESSED)
-def beat(celery: tuple[str, ...]) -> None:
+def beat(*, as_json: bool, celery: tuple[str, ...]) -> None:
     """Run Celery beat; further arguments go to Celery."""
-    _celery("beat", "--loglevel", "INFO", *celery)
+    _celery("beat", "--loglevel", "INFO", *celery, as_json=as_json)
 
 
 @click.command(context_settings=_PASS_ON)
 @click.option("--address", default="127.0.0.1", show_default=True)
 @click.option("--port", default=5555, show_default=True)
+@_JSON
 @click.argument("celery", nargs=-1, type=click.UNPROCESSED)
-def flower(address: str, port: int, celery: tuple[str, ...]) -> None:
+def flower(*, address: str, port: int, as_json: bool, celery: tuple[str, ...]) -> None:
     """Run Flower; further arguments go to Flower. Beyond loopback it needs authentication."""
     if not _is_loopback(address) and not _has_authentication(celery):
         raise InvalidInput(
@@ -95,15 +66,45 @@ def flower(address: str, port: int, celery: tuple[str, ...]) -> None:
             f"is {address}, where everybody could read and stop your tasks",
             "a loopback address, or one with --basic-auth=USER:PASSWORD or FLOWER_BASIC_AUTH",
         )
-    _celery("flower", f"--address={address}", f"--port={port}", *celery)
+    _celery("flower", f"--address={address}", f"--port={port}", *celery, as_json=as_json)
 
 
-def _celery(*arguments: str) -> NoReturn:
+def _celery(*arguments: str, as_json: bool) -> NoReturn:
     """Become Celery: signals and exit code are its own."""
-    find_settings()
+    use_running_stack()
+    settings = Settings.load()
     command = [sys.executable, "-m", "celery", "-A", "kato_tasks.worker", *arguments]
+    if as_json:
+        print_json(about_to_run(command, settings))
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter
+
+
+def about_to_run(command: Sequence[str], settings: Settings) -> dict[str, object]:
+    """Return what is run and what it connects to, without passwords, as one JSON object."""
+    return {
+        "command": [command[0], *(_shown(*both) for both in pairwise(command))],
+        "queues": [queue_name(settings, queue) for queue in Queue],
+        "store": hide_password(settings.redis_url),
+        "broker": hide_password(settings.broker),
+        "instances": {name: hide_password(url) for name, url in settings.instances.items()},
+    }
+
+
+def _shown(before: str, argument: str) -> str:
+    """Return an argument without the secrets it may hold, knowing the one before it."""
+    if not argument.startswith("-"):
+        return _HIDDEN if _is_secret(before) else _without_password(argument)
+    option, separator, value = argument.partition("=")
+    return option + separator + (_HIDDEN if _is_secret(option) and value else _shown("", value))
+
+
+def _is_secret(option: str) -> bool:
+    return option.startswith("-") and any(word in option for word in _SECRET)
+
+
+def _without_password(text: str) -> str:
+    return hide_password(text) if "://" in text else text
 
 
 def _is_loopback(address: str) -> bool:

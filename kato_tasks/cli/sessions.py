@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import click
 
-from kato_tasks.cli.output import console, print_json, print_table
-from kato_tasks.delivery import deliver_until
-from kato_tasks.errors import KatoTasksError, WaitTimeout
-from kato_tasks.models import SessionRecord
+from kato_tasks.cli.arguments import config_from
+from kato_tasks.cli.output import counted, print_json, print_table, say
+from kato_tasks.delivery import ensure_session
+from kato_tasks.errors import KatoTasksError
+from kato_tasks.models import PredictionMode, SessionRecord
 from kato_tasks.producer import KatoTasks
+from kato_tasks.registry import Registry
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _KEY = click.argument("key")
@@ -25,12 +30,33 @@ def sessions() -> None:
 @sessions.command("list")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--offset", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--tag", "tags", multiple=True, help="Only with this tag; several: with all.")
+@click.option("--node", help="Only of this node.")
+@click.option("--instance", help="Only on this server.")
 @_JSON
-def list_(*, limit: int, offset: int, as_json: bool) -> None:
-    """List sessions, the latest used first."""
+def list_(  # noqa: PLR0913 - what a person may choose
+    *,
+    limit: int,
+    offset: int,
+    tags: tuple[str, ...],
+    node: str | None,
+    instance: str | None,
+    as_json: bool,
+) -> None:
+    """List sessions, the latest used first.
+
+    With --tag, --node or --instance all sessions are gone through until --limit are found, as
+    there is no index of these: they come in no order, and it takes time in a store of millions.
+    """
+    wanted = Wanted(tags=frozenset(tags), node=node, instance=instance)
     with KatoTasks() as kato:
-        records = kato.services.registry.recent(limit=limit, offset=offset)
-        total = kato.services.registry.stats().sessions
+        registry = kato.services.registry
+        if wanted == Wanted():
+            records = registry.recent(limit=limit, offset=offset)
+            title = f"{len(records):,} of {counted(registry.stats().sessions, 'session')}"
+        else:
+            records = list(islice(find_sessions(registry, wanted), offset, offset + limit))
+            title = f"{counted(len(records), 'session')} found, {limit:,} at most"
     if as_json:
         print_json([as_fields(record) for record in records])
         return
@@ -39,7 +65,41 @@ def list_(*, limit: int, offset: int, as_json: bool) -> None:
         for one in records
     ]
     columns = ("session", "state", "node", "instance", "applied", "waiting")
-    print_table(f"{len(rows)} of {total} sessions", columns, rows)
+    print_table(title, columns, rows)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What sessions are looked for; all by default.
+
+    Attributes:
+        tags: They have all of these.
+        node: They have this node.
+        instance: They live on this server.
+    """
+
+    tags: frozenset[str] = frozenset()
+    node: str | None = None
+    instance: str | None = None
+
+    def fits(self, record: SessionRecord) -> bool:
+        """Tell whether a session is wanted."""
+        spec = record.spec
+        return (
+            self.tags <= set(spec.tags)
+            and self.node in (None, spec.node)
+            and self.instance in (None, spec.instance)
+        )
+
+
+def find_sessions(registry: Registry, wanted: Wanted) -> Iterator[SessionRecord]:
+    """Return the wanted sessions, each once, in no order; a scan over all that there are."""
+    seen: set[str] = set()
+    for record in registry.walk():
+        # Redis may name a member twice while its set grows or shrinks.
+        if wanted.fits(record) and record.key not in seen:
+            seen.add(record.key)
+            yield record
 
 
 @sessions.command()
@@ -62,6 +122,12 @@ def show(*, key: str, as_json: bool) -> None:
 @click.option("--instance", help="The server it lives on; chosen by its node by default.")
 @click.option("--ttl", type=int, help="Seconds without a write until the server forgets it.")
 @click.option("--tag", "tags", multiple=True, help="A name to find it by; may be repeated.")
+@click.option("--config", metavar="JSON", help="Overrides of the server's config, as an object.")
+@click.option(
+    "--predictions",
+    type=click.Choice([mode.value for mode in PredictionMode]),
+    help="When the server computes predictions; the setting by default.",
+)
 @click.option("--timeout", default=30.0, show_default=True)
 @_JSON
 def create(  # noqa: PLR0913 - the options of a session
@@ -71,24 +137,29 @@ def create(  # noqa: PLR0913 - the options of a session
     instance: str | None,
     ttl: int | None,
     tags: tuple[str, ...],
+    config: str | None,
+    predictions: str | None,
     timeout: float,
     as_json: bool,
 ) -> None:
     """Make a session at its server, if it is not there yet. Works without a worker."""
     with KatoTasks() as kato:
-        kato.session(key, node=node, instance=instance, ttl=ttl, tags=tags).create()
-        services = kato.services
-        record = deliver_until(
-            services.deliverer, services.registry, key, seq=None, timeout=timeout
+        session = kato.session(
+            key,
+            node=node,
+            instance=instance,
+            config=config_from(config),
+            ttl=ttl,
+            tags=tags,
+            predictions=predictions,
         )
-    if record is None or record.session_id is None:
-        raise WaitTimeout(f"session {key!r}", timeout, "its server may be down")
+        session.create()
+        services = kato.services
+        record = ensure_session(services.deliverer, services.registry, key, timeout=timeout)
     if as_json:
         print_json(as_fields(record))
     else:
-        console().print(
-            f"Session {key} is {record.session_id} on {record.spec.instance}.", markup=False
-        )
+        say(f"Session {key} is {record.session_id} on {record.spec.instance}.")
 
 
 @sessions.command()
@@ -106,9 +177,7 @@ def delete(*, key: str, wait: bool, timeout: float, as_json: bool) -> None:
     if as_json:
         print_json({"key": key, "seq": receipt.seq, "applied": wait})
     else:
-        console().print(
-            f"Session {key} {'is deleted' if wait else 'will be deleted'}.", markup=False
-        )
+        say(f"Session {key} {'is deleted' if wait else 'will be deleted'}.")
 
 
 @sessions.command()
@@ -134,7 +203,7 @@ def predict(*, key: str, timeout: float, limit: int, as_json: bool) -> None:
         for one in found.predictions[:limit]
     ]
     columns = ("pattern", "frequency", "similarity", "future")
-    print_table(f"{len(found.predictions)} predictions for {key}", columns, rows)
+    print_table(f"{counted(len(found.predictions), 'prediction')} for {key}", columns, rows)
 
 
 class _NoSession(KatoTasksError):

@@ -6,17 +6,19 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from kato_tasks.cli.output import console, print_json, print_table
+from kato_tasks.cli.arguments import instances_from
+from kato_tasks.cli.output import console, errors, print_json, print_table
 from kato_tasks.errors import InvalidInput
-from kato_tasks.local import LocalStack, Plan, make_plan
+from kato_tasks.local import LocalStack, Plan, make_plan, set_variables
+from kato_tasks.scripts.runner import hide_password
 from kato_tasks.settings import PREFIX, parse_instances
-from kato_tasks.stack import Event, default_run_file, read_run_file
+from kato_tasks.stack import Event, default_run_file, ping_store, read_run_file
 
 
 @click.command()
@@ -36,8 +38,8 @@ def up(
     """Run the whole stack until Ctrl-C: store, devserver, workers, beat, Flower.
 
     What dies is restarted. A store named in KATO_TASKS_REDIS_URL is used instead of an embedded
-    one, servers given with --kato or KATO_TASKS_INSTANCES instead of a devserver. Other
-    commands, in other terminals, find the stack by themselves.
+    one, and waited for; servers given with --kato or KATO_TASKS_INSTANCES instead of a devserver.
+    Other commands, in other terminals, find the stack and its settings by themselves.
     """
     run_file = default_run_file()
     running = read_run_file(run_file)
@@ -47,14 +49,21 @@ def up(
             f"runs already (pid {running.pid})",
             "one per user, or another KATO_TASKS_RUN_FILE",
         )
+    variables = set_variables(os.environ)
+    store = variables.get(f"{PREFIX}REDIS_URL")
     with _folder(data_dir) as folder, _stopping() as stop:
         plan = make_plan(
             folder,
-            redis_url=os.environ.get(f"{PREFIX}REDIS_URL"),
-            instances=_instances(urls),
+            redis_url=store,
+            instances=_instances(urls, variables),
             workers=workers,
             flower=flower,
+            variables=variables,
+            # Data that is to stay is safe from a power cut too; what is thrown away is not.
+            appendfsync="always" if data_dir is not None else "everysec",
         )
+        if store is not None and not ping_store(store):
+            _say_that_we_wait(store)
         stack = LocalStack(plan, run_file=run_file, on_event=None if as_json else _print_event)
         with stack.running():
             _print_plan(plan, as_json=as_json)
@@ -62,9 +71,16 @@ def up(
             stack.supervise(stop.wanted)
 
 
-def _instances(urls: tuple[str, ...]) -> dict[str, str] | None:
-    text = ",".join(urls) or os.environ.get(f"{PREFIX}INSTANCES")
+def _instances(urls: tuple[str, ...], variables: Mapping[str, str]) -> dict[str, str] | None:
+    if urls:
+        return instances_from(urls)
+    text = variables.get(f"{PREFIX}INSTANCES")
     return parse_instances(text) if text else None
+
+
+def _say_that_we_wait(store: str) -> None:
+    sentence = f"The store at {hide_password(store)} does not answer yet; waiting for it."
+    errors().print(sentence, style="yellow", markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -73,7 +89,15 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="kato-tasks-", ignore_cleanup_errors=True) as name:
             yield Path(name)
         return
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        problem = "" if os.access(data_dir, os.W_OK | os.X_OK) else "Permission denied"
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if problem:
+        raise InvalidInput(
+            "--data-dir", f"{data_dir} cannot be used: {problem}", "a folder that you may write to"
+        )
     yield data_dir.resolve()
 
 
@@ -108,13 +132,14 @@ def _print_event(event: Event) -> None:
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:
+    # Terminals and logs are read by others; passwords are in the run file alone.
     addresses = {
-        "store": plan.settings.redis_url,
-        **{f"kato {name}": url for name, url in plan.settings.instances.items()},
+        "store": hide_password(plan.settings.redis_url),
+        **{f"kato {name}": hide_password(url) for name, url in plan.settings.instances.items()},
         "flower": plan.flower_url,
         "log": str(plan.log),
     }
     if as_json:
-        print_json({**addresses, "environment": dict(plan.environment)})
+        print_json(addresses)
         return
     print_table("kato-tasks is up; Ctrl-C stops it", ("part", "address"), list(addresses.items()))

@@ -8,6 +8,6 @@ call) and *settle* (:mod:`.deliverer` again). :mod:`.keeper` renews leases meanw
 from kato_tasks.delivery.deliverer import Deliverer
 from kato_tasks.delivery.keeper import LeaseKeeper
 from kato_tasks.delivery.sweep import sweep
-from kato_tasks.delivery.until import deliver_until
+from kato_tasks.delivery.until import deliver_until, ensure_session
 
-__all__ = ["Deliverer", "LeaseKeeper", "deliver_until", "sweep"]
+__all__ = ["Deliverer", "LeaseKeeper", "deliver_until", "ensure_session", "sweep"]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
 from kato_tasks.delivery.batch import cut
+from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.keeper import LeaseKeeper
+from kato_tasks.delivery.making import drop_session, make_session
 from kato_tasks.delivery.send import Done, Doubt, NotDone, Refused, Sent, send
-from kato_tasks.errors import Final as FinalError
-from kato_tasks.errors import KatoError, UnknownInstance
+from kato_tasks.errors import InvalidInput, KatoError
 from kato_tasks.instrumentation import buckets, logger
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import Lanes
@@ -24,12 +25,10 @@ from kato_tasks.models import (
     Kind,
     NoClaim,
     Outcome,
-    PredictionMode,
-    SessionSpec,
     Settlement,
     Turn,
 )
-from kato_tasks.nodes import Nodes
+from kato_tasks.nodes import NodeHold, Nodes
 from kato_tasks.retry import Backoff
 from kato_tasks.settings import Settings
 
@@ -50,12 +49,16 @@ class Work:
         ends: When the turn is over, by the monotonic clock.
         clock_ms: The store's clock minus our monotonic clock, milliseconds.
         calls: HTTP calls made and not yet counted by a settlement.
+        hold: The right to call the session's node.
+        going_on: True once a call of this turn is settled.
     """
 
     claim: Claim
     ends: float
     clock_ms: float
     calls: int = 0
+    hold: NodeHold = field(default_factory=NodeHold)
+    going_on: bool = False
 
 
 class Deliverer:
@@ -99,8 +102,8 @@ class Deliverer:
         work = Work(claim=claim, ends=now + self._settings.turn, clock_ms=claim.now_ms - now * 1000)
         try:
             self._client(claim.spec.instance)
-        except UnknownInstance as error:
-            # Before anything is intended: another worker may know it.
+        except InvalidInput as error:
+            # Before anything is intended: another worker may know the instance.
             return self._pause(claim, str(error))
         with self._keeper.keeping(partial(self._lanes.renew, claim.lease)):
             return self._with_node(work)
@@ -116,7 +119,7 @@ class Deliverer:
             stack.callback(self._nodes.release, hold)
             if hold.lease_key is not None:
                 stack.enter_context(self._keeper.keeping(partial(self._nodes.renew, hold)))
-            return self._deliver(work)
+            return self._deliver(replace(work, hold=hold))
 
     def _deliver(self, work: Work) -> Turn:
         step: Work | Turn = work
@@ -124,26 +127,34 @@ class Deliverer:
             if step.claim.session_id is None and not _ends(step.claim.commands):
                 step = self._bind(step)
             elif not step.claim.commands:
-                self._lanes.release(step.claim.lease)
-                return Turn.DONE
+                # What came in while the session was made waits for the next turn.
+                self._lanes.release(step.claim.lease, pause=self._settings.wake_grace)
+                return Turn.MORE
+            elif not self._may_call(step):
+                self._lanes.release(step.claim.lease, pause=self._settings.wake_grace)
+                return Turn.MORE
             else:
                 step = self._call(step)
         return step
 
+    def _may_call(self, work: Work) -> bool:
+        """Tell whether the node is still ours to call, as it was when the turn began."""
+        if work.hold.lease_key is not None:
+            return self._nodes.renew(work.hold)
+        return not work.going_on or not self._nodes.is_marked(work.claim.spec)
+
     def _bind(self, work: Work) -> Work | Turn:
         claim = work.claim
+        client = self._client(claim.spec.instance)
         try:
-            session_id = _create(self._client(claim.spec.instance), claim.spec)
-        except FinalError as error:
-            return self._hold(claim, f"it cannot be made at the server: {error}")
+            made = make_session(client, claim.spec)
         except KatoError as error:
-            # A create whose answer was lost left an orphan at most, which expires.
             return self._pause(claim, str(error))
-        lease = self._lanes.bind(claim.lease, session_id)
+        lease = insist(lambda: self._lanes.bind(claim.lease, made.session_id, learns=made.learns))
         if lease is None:
-            self._drop(claim, session_id)
+            drop_session(client, made.session_id)
             return Turn.LOST
-        bound = replace(claim, lease=lease, session_id=session_id, time=0)
+        bound = replace(claim, lease=lease, session_id=made.session_id, time=0, learns=made.learns)
         return replace(work, claim=bound, calls=work.calls + 1)
 
     def _call(self, work: Work) -> Work | Turn:
@@ -153,7 +164,9 @@ class Deliverer:
         except KatoError as error:
             # Nothing is intended yet: a server whose dialect cannot be told was sent nothing.
             return self._pause(claim, str(error))
-        batch = cut(claim.commands, claim.spec, most=most, max_bytes=self._settings.batch_bytes)
+        batch = cut(
+            claim.commands, learns=claim.learns, most=most, max_bytes=self._settings.batch_bytes
+        )
         intent = Intent(
             first=claim.applied + 1,
             count=len(batch),
@@ -161,7 +174,7 @@ class Deliverer:
             time=claim.time,
             session_id=claim.session_id or "",
         )
-        if not self._lanes.intend(claim.lease, intent):
+        if not insist(lambda: self._lanes.intend(claim.lease, intent)):
             return Turn.LOST
         return self._settle(work, batch, self._send(claim, batch))
 
@@ -205,12 +218,14 @@ class Deliverer:
             counts=_counts(work, batch, sent, now),
             more=0 if over else self._settings.batch_commands,
         )
-        settled = self._lanes.settle(claim.lease, settlement)
+        settled = insist(lambda: self._lanes.settle(claim.lease, settlement))
         if settled is None:
-            return Turn.LOST
+            # Lost, unless it is ours: then an attempt whose answer was lost has settled it.
+            return Turn.MORE if self._lanes.release(claim.lease) else Turn.LOST
         lease, commands = settled
         if not commands:
-            return Turn.MORE if over else Turn.DONE
+            # After an end there may be a wish to have the session made anew.
+            return Turn.MORE if over or settlement.unbind else Turn.DONE
         after = replace(
             claim,
             lease=lease,
@@ -221,7 +236,7 @@ class Deliverer:
             attempts=0,
             commands=tuple(commands),
         )
-        return replace(work, claim=after, calls=0)
+        return replace(work, claim=after, calls=0, going_on=True)
 
     def _pause(self, claim: Claim, reason: str) -> Turn:
         pause = self._backoff.pause(claim.attempts)
@@ -229,34 +244,22 @@ class Deliverer:
             "call not made",
             extra={"session": claim.lease.key, "reason": reason, "pause": round(pause, 3)},
         )
-        self._lanes.release(claim.lease, pause=pause, failed=True)
+        insist(lambda: self._lanes.release(claim.lease, pause=pause, failed=True))
         return Turn.PAUSED
 
     def _halve(self, claim: Claim, count: int) -> Turn:
-        self._lanes.release(claim.lease, pause=self._settings.wake_grace, most=count // 2)
+        pause = self._settings.wake_grace
+        insist(lambda: self._lanes.release(claim.lease, pause=pause, most=count // 2))
         return Turn.MORE
 
     def _hold(self, claim: Claim, reason: str) -> Turn:
         logger.error("session in doubt", extra={"session": claim.lease.key, "reason": reason})
-        self._lanes.hold(claim.lease, reason)
+        insist(lambda: self._lanes.hold(claim.lease, reason))
         return Turn.HELD
-
-    def _drop(self, claim: Claim, session_id: str) -> None:
-        try:
-            self._client(claim.spec.instance).delete_session(session_id)
-        except KatoError as error:
-            logger.info("orphan left to expire", extra={"reason": str(error)})
 
 
 def _ends(commands: Sequence[Command]) -> bool:
     return bool(commands) and commands[0].kind is Kind.DELETE
-
-
-def _create(client: KatoClient, spec: SessionSpec) -> str:
-    config = dict(spec.config)
-    config["process_predictions"] = spec.predictions is PredictionMode.ALWAYS
-    created = client.create_session(node_id=spec.node, config=config, ttl_seconds=spec.ttl)
-    return created.session_id
 
 
 def _counts(
@@ -272,6 +275,7 @@ def _counts(
         "refused": len(batch) - applied,
     }
     now_ms = work.clock_ms + now * 1000
+    batch = batch[:applied]
     for bucket, count in buckets(now_ms - command.accepted_ms for command in batch).items():
         counts[f"latency:{bucket}"] = count
     return {name: count for name, count in counts.items() if count}

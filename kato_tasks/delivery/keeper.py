@@ -67,3 +67,7 @@ class LeaseKeeper:
         except StoreUnavailable as error:
             logger.warning("lease not renewed", extra={"reason": str(error)})
             return True
+        except Exception:  # noqa: BLE001 - see below
+            # The other leases of this process depend on this thread.
+            logger.exception("lease not renewed")
+            return True

@@ -46,6 +46,8 @@ class Doubt:
     reason: str
 
 
+_REFUSALS = frozenset({400, 413, 422})
+
 Sent = Done | NotDone | Refused | Doubt
 
 
@@ -63,7 +65,9 @@ def send(client: KatoClient, session_id: str, batch: Sequence[Command], time: in
     except Retryable as error:
         return NotDone(reason=str(error))
     except Final as error:
-        return Refused(reason=str(error))
+        # Only these refuse the commands themselves. A gateway's 401 or 429, or a wrong URL, says
+        # nothing of them: they stay in the lane until the server is there again.
+        return (Refused if error.status in _REFUSALS else NotDone)(reason=str(error))
     except OutcomeUnknown as error:
         return Doubt(reason=str(error))
 
@@ -75,6 +79,8 @@ def _observe(client: KatoClient, session_id: str, batch: Sequence[Command], time
     else:
         observed = client.observe_sequence(session_id, payloads)
     expected = time + len(payloads)
+    if observed.applied != len(payloads):
+        return Doubt(reason=f"the server applied {observed.applied} of {len(payloads)}")
     if observed.time not in (expected, TIME_UNKNOWN):
         # Something was lost, was not stored, or somebody else writes (kato-api 0). Where the
         # dialect has no time there is nothing to check.

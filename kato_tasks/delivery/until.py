@@ -6,10 +6,12 @@ import time
 from typing import Final
 
 from kato_tasks.delivery.deliverer import Deliverer
+from kato_tasks.errors import SessionInDoubt, WaitTimeout
 from kato_tasks.models import SessionRecord, Turn
 from kato_tasks.registry import Registry
 
-_PAUSE: Final = 0.01
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 1.0
 
 
 def deliver_until(
@@ -29,18 +31,35 @@ def deliver_until(
     Returns:
         The session's record at the end, whether it got there or not; None if it is unknown.
     """
-    until = time.monotonic() + timeout
+    until, pause = time.monotonic() + timeout, _FIRST_PAUSE
     record = registry.get(key)
     goal = seq if seq is not None else (record.appended if record else 0)
-    while record is not None and time.monotonic() < until:
-        if _is_there(record, goal, bound=seq is None):
-            return record
+    while record is not None and not _is_there(record, goal, bound=seq is None):
         turn = deliverer.deliver(key)
         record = registry.get(key)
-        if turn in (Turn.HELD, Turn.UNKNOWN):
+        if turn in (Turn.HELD, Turn.UNKNOWN) or time.monotonic() >= until:
             break
-        if turn is not Turn.MORE and record and not _is_there(record, goal, bound=seq is None):
-            time.sleep(_PAUSE)
+        if turn is not Turn.MORE:
+            # Somebody else is at it, or the server is away: ask less and less often.
+            time.sleep(pause)
+            pause = min(_LONGEST_PAUSE, pause * 2)
+    return record
+
+
+def ensure_session(
+    deliverer: Deliverer, registry: Registry, key: str, *, timeout: float
+) -> SessionRecord:
+    """Return a registered session once a server has it, delivering its lane from here.
+
+    Raises:
+        SessionInDoubt: The session is held.
+        WaitTimeout: It was not made within ``timeout`` seconds.
+    """
+    record = deliver_until(deliverer, registry, key, seq=None, timeout=timeout)
+    if record is not None and record.doubt is not None:
+        raise SessionInDoubt(key, record.doubt)
+    if record is None or record.session_id is None:
+        raise WaitTimeout(f"session {key!r} to be made", timeout, "its server may be down")
     return record
 
 

@@ -2,7 +2,15 @@
 
 from kato_tasks.demo.checking import Difference, compare
 from kato_tasks.demo.report import Forecast, Report
-from kato_tasks.demo.running import run_demo
+from kato_tasks.demo.running import FORECAST_NODE, run_demo
 from kato_tasks.demo.sample import write_clickstream
 
-__all__ = ["Difference", "Forecast", "Report", "compare", "run_demo", "write_clickstream"]
+__all__ = [
+    "FORECAST_NODE",
+    "Difference",
+    "Forecast",
+    "Report",
+    "compare",
+    "run_demo",
+    "write_clickstream",
+]

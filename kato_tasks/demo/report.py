@@ -13,13 +13,13 @@ class Forecast:
     """A prediction that was asked for.
 
     Attributes:
-        node: Whose patterns it comes from.
+        session: Whose events were learned, under a node of the demo's own, and shown.
         shown: The events that the session had seen.
         expected: The event that the best prediction expects next; empty if there is none.
         predictions: How many predictions there were.
     """
 
-    node: str
+    session: str
     shown: tuple[tuple[str, ...], ...]
     expected: tuple[str, ...]
     predictions: int
@@ -34,14 +34,18 @@ class Report:
         observations: Observations that were sent.
         applied: Observations that the server has applied, by its own clocks.
         refused: Lines of the input that were not taken.
+        problems: Some of them, with the reasons.
         difference: What the servers have against what was sent.
         seconds: From the first event sent to the last one applied.
         http_calls: Calls made to deliver them.
         observe_calls: Of those, how many carried observations.
         latency_p50_ms: From accepted to applied, the middle one; None without observations.
         latency_p99_ms: The same, for the slowest one in a hundred.
-        audited: True if every event was compared, not only the last 1,000 of each session.
+        audited: True if all of every observation was compared, not only the symbols of the last
+            1,000 events of each session.
+        unread: Sessions of which nothing is known, because a server did not answer.
         forecasts: Some predictions.
+        notes: What else went wrong, as sentences.
     """
 
     sessions: int
@@ -55,7 +59,10 @@ class Report:
     latency_p50_ms: float | None
     latency_p99_ms: float | None
     audited: bool
+    unread: int = 0
+    problems: tuple[str, ...] = ()
     forecasts: tuple[Forecast, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def observations_per_second(self) -> float:
@@ -69,8 +76,38 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """True if nothing was lost, doubled or out of order."""
-        return self.difference == Difference() and self.applied == self.observations
+        """True if something was sent, and nothing was lost, doubled or out of order.
+
+        Lines that were refused do not count: nobody was told that they were taken.
+        """
+        return (
+            self.observations > 0
+            and self.applied == self.observations
+            and self.difference == Difference()
+            and not self.unread
+        )
+
+    @property
+    def verdict(self) -> str:
+        """The result in a sentence, which says what it rests on."""
+        if not self.observations:
+            return "NOT SOUND: nothing was sent, so nothing was compared."
+        if self.unread:
+            return f"NOT SOUND: {self.unread:,} of {self.sessions:,} sessions could not be read."
+        found = "Sound: nothing is" if self.sound else "NOT SOUND: something is"
+        return f"{found} lost, doubled or out of order. Compared were {self._compared}."
+
+    @property
+    def _compared(self) -> str:
+        if self.audited:
+            return (
+                "every observation with its symbols, vectors, emotives and metadata, in order, by "
+                "the server's audit; the short-term memories, symbol by symbol; the server's counts"
+            )
+        return (
+            "the last 1,000 events of each session, symbol by symbol, and the server's counts of "
+            "observations (not earlier events, nor vectors, emotives and metadata)"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one flat JSON object."""
@@ -87,6 +124,10 @@ class Report:
             "latency_p50_ms": _rounded(self.latency_p50_ms),
             "latency_p99_ms": _rounded(self.latency_p99_ms),
             "audited": self.audited,
+            "sound": self.sound,
+            "unread": self.unread,
+            "problems": list(self.problems),
+            "notes": list(self.notes),
         }
 
 

@@ -5,114 +5,146 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Final
+from secrets import token_hex
+from typing import BinaryIO, Final
 
-from kato_tasks.demo.checking import ANY_VECTOR, Difference, EventSymbols, expected_event
+from kato_tasks.demo.checking import Difference, EventSymbols, Observed
 from kato_tasks.demo.report import Forecast, Report
 from kato_tasks.demo.witness import Witness
-from kato_tasks.ingest import Event, Loader, Problem, open_source, read_events
+from kato_tasks.errors import KatoError, KatoTasksError, SessionInDoubt
+from kato_tasks.ingest import Event, Loader, Problem, makes_wait, read_events
 from kato_tasks.instrumentation import quantile
-from kato_tasks.models import SessionRecord
 from kato_tasks.producer import KatoTasks
 from kato_tasks.registry import Stats
 
 Told = Callable[[str, int, int], None]
 """Told of progress: the step in words, how much of it is done, how much there is."""
 
+FORECAST_NODE: Final = "kato-tasks-demo"
+"""Whose patterns the demo learns: on a real server, none of the input's own nodes."""
+PROBLEMS: Final = 20
+"""Most refused lines that a report names."""
 _PATIENCE: Final = 60.0
 _LOOK: Final = 0.05
 _FORECASTS: Final = 3
 _SHOWN: Final = 3
 _LEARNED: Final = 6
+_HELD: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    number: int
+    command_id: str | None
+    payload: bytes
 
 
 @dataclass(slots=True)
-class _Sent:
-    """What was sent: the events of each session in order, with their lines."""
+class Sent:
+    """What was sent: the lines of each session in order.
 
-    sessions: defaultdict[str, list[tuple[int, EventSymbols]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    Attributes:
+        sessions: The lines by session key.
+        refused: The numbers of those that were not taken.
+        problems: Some of the reasons.
+    """
+
+    sessions: defaultdict[str, list[_Line]] = field(default_factory=lambda: defaultdict(list))
     refused: set[int] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
 
     def noting(self, events: Iterable[Event | Problem]) -> Iterator[Event | Problem]:
         """Pass events on, and remember them."""
         for event in events:
             if isinstance(event, Event):
-                symbols = expected_event(event.strings, has_vectors=event.has_vectors)
-                self.sessions[event.session].append((event.line, symbols))
+                line = _Line(number=event.line, command_id=event.command_id, payload=event.payload)
+                self.sessions[event.session].append(line)
             yield event
 
-    def events(self, key: str) -> list[EventSymbols]:
-        """Return the events that a session must have now."""
-        return [
-            symbols for line, symbols in self.sessions[key] if symbols and line not in self.refused
-        ]
+    def refuse(self, problems: Iterable[Problem]) -> None:
+        """Note lines that were not taken."""
+        for problem in problems:
+            self.refused.add(problem.line)
+            if len(self.problems) < PROBLEMS:
+                self.problems.append(str(problem))
 
-    def used(self) -> int:
-        """Return how many sessions had an observation accepted."""
-        return sum(
-            any(line not in self.refused for line, _ in events) for events in self.sessions.values()
-        )
+    def payloads(self, key: str) -> list[bytes]:
+        """Return the observations that a session must have now.
+
+        Of lines with one command_id only the first that was taken counts: that is what it is for.
+        """
+        seen: set[str] = set()
+        found = []
+        for line in self.sessions[key]:
+            if line.number in self.refused or line.command_id in seen:
+                continue
+            if line.command_id is not None:
+                seen.add(line.command_id)
+            found.append(line.payload)
+        return found
+
+    def used(self) -> list[str]:
+        """Return the sessions that had an observation accepted."""
+        return [key for key in self.sessions if self.payloads(key)]
 
     def count(self) -> int:
-        """Return how many observations were accepted."""
-        return sum(
-            line not in self.refused for events in self.sessions.values() for line, _ in events
-        )
+        """Return how many observations the servers must have."""
+        return sum(len(self.payloads(key)) for key in self.sessions)
 
 
-def run_demo(kato: KatoTasks, source: str, *, audited: bool, told: Told) -> Report:
+def run_demo(kato: KatoTasks, file: BinaryIO, *, source: str, audited: bool, told: Told) -> Report:
     """Send a file's events, wait until they are applied, and compare what the servers have.
+
+    Once the events are sent there is a report, whatever happens then: what went wrong is in it.
 
     Args:
         kato: Connected to a store that has seen nothing else.
-        source: A JSON Lines file, plain or gzip.
+        file: JSON Lines, plain or gzip.
+        source: The file's name.
         audited: The servers are development servers.
         told: Told of progress.
 
     Raises:
-        KatoTasksError: The store or a server went away for long.
+        KatoTasksError: The store went away for long before all was sent and compared.
     """
-    sent = _Sent()
+    sent = Sent()
     began = time.monotonic()
-    refused = _send(kato, source, sent, told)
-    stats = _wait(kato, sent.count(), told)
+    _send(kato, file, source, sent, told)
+    expected = sent.count()
+    stats = _wait(kato, expected, told)
     seconds = time.monotonic() - began
-    applied, difference = _compare(kato, sent, told, audited=audited)
-    forecasts = tuple(_forecasts(kato, sent, told))
-    if not audited:
-        _tidy(kato, sent, told)
-    return Report(
-        sessions=sent.used(),
-        observations=sent.count(),
-        applied=applied,
-        refused=refused,
-        difference=difference,
+    compared = _compare(kato, sent, told, audited=audited)
+    report = Report(
+        sessions=len(sent.used()),
+        observations=expected,
+        applied=compared.applied,
+        refused=len(sent.refused),
+        difference=compared.difference,
         seconds=seconds,
         http_calls=stats.counts.get("calls", 0),
         observe_calls=stats.counts.get("observe_calls", 0),
         latency_p50_ms=quantile(stats.latency, 0.5),
         latency_p99_ms=quantile(stats.latency, 0.99),
         audited=audited,
-        forecasts=forecasts,
+        unread=compared.unread,
+        problems=tuple(sent.problems),
     )
+    notes = compared.notes
+    forecasts = _forecasts(kato, sent, told, notes)
+    if not audited:
+        _tidy(kato, sent, told, notes)
+    return replace(report, forecasts=forecasts, notes=tuple(notes))
 
 
-def _send(kato: KatoTasks, source: str, sent: _Sent, told: Told) -> int:
-    refused = 0
+def _send(kato: KatoTasks, file: BinaryIO, source: str, sent: Sent, told: Told) -> None:
     loader = Loader(kato.services.sessions, source)
-    with open_source(source) as file:
-        events = read_events(
-            file, source, max_observation_bytes=kato.settings.max_observation_bytes
-        )
-        for totals in loader.load(sent.noting(events)):
-            refused = totals.refused
-            sent.refused.update(problem.line for problem in totals.problems)
-            told("sending", totals.accepted, 0)
-    return refused
+    limit = kato.settings.max_observation_bytes
+    events = read_events(file, source, max_observation_bytes=limit)
+    for totals in loader.load(sent.noting(events), waits=makes_wait(file)):
+        sent.refuse(totals.problems)
+        told("sending", totals.accepted, 0)
 
 
 def _wait(kato: KatoTasks, expected: int, told: Told) -> Stats:
@@ -131,68 +163,116 @@ def _wait(kato: KatoTasks, expected: int, told: Told) -> Stats:
         time.sleep(_LOOK)
 
 
-def _compare(kato: KatoTasks, sent: _Sent, told: Told, *, audited: bool) -> tuple[int, Difference]:
-    witness = Witness(kato.services.clients, dict(kato.settings.instances), audited=audited)
-    applied, difference = 0, Difference()
+@dataclass(slots=True)
+class _Compared:
+    applied: int = 0
+    difference: Difference = field(default_factory=Difference)
+    unread: int = 0
+    held: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def _compare(kato: KatoTasks, sent: Sent, told: Told, *, audited: bool) -> _Compared:
+    found = _Compared()
+    witness = Witness(kato.services.clients, kato.settings.instances, audited=audited)
+    used = sent.used()
     try:
-        for done, key in enumerate(sent.sessions, start=1):
-            record = kato.find(key)
-            if record is None or record.session_id is None:
-                difference += Difference(lost=len(sent.events(key)))
-                continue
-            testimony = witness.examine(record, sent.events(key))
-            applied += testimony.applied
-            difference += testimony.difference
-            told("comparing", done, len(sent.sessions))
+        for done, key in enumerate(used, start=1):
+            _examine(kato, witness, key, sent, found)
+            told("comparing", done, len(used))
+    except KatoError as error:
+        # The next session would wait as long as this one did.
+        found.unread = len(used) - done + 1
+        found.notes.append(f"The comparison ended early: {error}")
     finally:
         witness.close()
-    return applied, difference
+    if found.held > _HELD:
+        found.notes.append(f"{found.held:,} sessions are in doubt in all.")
+    return found
 
 
-def _forecasts(kato: KatoTasks, sent: _Sent, told: Told) -> Iterator[Forecast]:
+def _examine(kato: KatoTasks, witness: Witness, key: str, sent: Sent, found: _Compared) -> None:
+    observations = [Observed.sent(payload) for payload in sent.payloads(key)]
+    record = kato.find(key)
+    if record is not None and record.doubt is not None:
+        found.held += 1
+        if found.held <= _HELD:
+            found.notes.append(str(SessionInDoubt(key, record.doubt)))
+    if record is None or record.session_id is None:
+        found.difference += Difference(lost=len(observations))
+        return
+    testimony = witness.examine(record, observations)
+    found.applied += testimony.applied
+    found.difference += testimony.difference
+
+
+def _forecasts(kato: KatoTasks, sent: Sent, told: Told, notes: list[str]) -> tuple[Forecast, ...]:
     """Learn the beginnings of some sessions, show half of each again, ask what comes next."""
-    chosen: dict[str, SessionRecord] = {}
-    for key in sent.sessions:
+    forecasts = []
+    try:
+        chosen = dict(islice(_beginnings(kato, sent), _FORECASTS))
+        for done, (key, events) in enumerate(chosen.items(), start=1):
+            forecasts.append(_forecast(kato, key, events))
+            told("asking for predictions", done, len(chosen))
+    except KatoTasksError as error:
+        notes.append(f"Asking for predictions failed: {error}")
+    return tuple(forecasts)
+
+
+def _beginnings(kato: KatoTasks, sent: Sent) -> Iterator[tuple[str, list[EventSymbols]]]:
+    """Return the first events of sessions of different nodes, if they need no vectors."""
+    nodes: set[str] = set()
+    for key in sent.used():
+        observations = map(Observed.sent, sent.payloads(key))
+        events = list(islice((one for one in observations if one.event), _LEARNED))
+        if len(events) < _LEARNED or any(one.has_vectors for one in events):
+            continue
         record = kato.find(key)
-        events = sent.events(key)[:_LEARNED]
-        if record is not None and len(events) == _LEARNED and not _has_vectors(events):
-            chosen.setdefault(record.spec.node, record)
-    for done, record in enumerate(islice(chosen.values(), _FORECASTS), start=1):
-        yield _forecast(kato, record, sent.events(record.key)[:_LEARNED])
-        told("asking for predictions", done, min(_FORECASTS, len(chosen)))
+        if record is not None and record.spec.node not in nodes:
+            nodes.add(record.spec.node)
+            yield key, [one.event for one in events]
 
 
-def _has_vectors(events: list[EventSymbols]) -> bool:
-    return any(ANY_VECTOR in event for event in events)
-
-
-def _tidy(kato: KatoTasks, sent: _Sent, told: Told) -> None:
-    """Delete the sessions of the demo from servers that are not ours."""
-    receipts = [
-        kato.session(key, node=record.spec.node, instance=record.spec.instance).delete()
-        for key in sent.sessions
-        if (record := kato.find(key)) is not None
-    ]
-    for done, receipt in enumerate(receipts, start=1):
-        receipt.wait()
-        told("deleting the demo's sessions", done, len(receipts))
-
-
-def _forecast(kato: KatoTasks, record: SessionRecord, events: list[EventSymbols]) -> Forecast:
-    session = kato.session(
-        f"demo-forecast:{record.key}"[:120], node=record.spec.node, instance=record.spec.instance
-    )
+def _forecast(kato: KatoTasks, key: str, events: list[EventSymbols]) -> Forecast:
+    # The input cannot have a session of this name, so none of its sessions is touched.
+    session = kato.session(f"{FORECAST_NODE}:{token_hex(8)}", node=FORECAST_NODE)
     observations = [{"strings": list(event)} for event in events]
     session.observe_many(observations)
     session.learn()
     session.observe_many(observations[:_SHOWN])
-    predictions = session.predictions().predictions
-    session.delete().wait()
+    try:
+        predictions = session.predictions().predictions
+    finally:
+        deleted = session.delete()
+    deleted.wait()
     future = predictions[0].get("future") if predictions else None
     expected = future[0] if isinstance(future, list) and future else []
     return Forecast(
-        node=record.spec.node,
+        session=key,
         shown=tuple(events[:_SHOWN]),
         expected=tuple(map(str, expected)) if isinstance(expected, list) else (str(expected),),
         predictions=len(predictions),
     )
+
+
+def _tidy(kato: KatoTasks, sent: Sent, told: Told, notes: list[str]) -> None:
+    """Delete the sessions of the demo from servers that are not ours."""
+    until = time.monotonic() + _PATIENCE
+    failures: list[KatoTasksError] = []
+    try:
+        receipts = [
+            kato.session(key, node=record.spec.node, instance=record.spec.instance).delete()
+            for key in sent.sessions
+            if (record := kato.find(key)) is not None
+        ]
+    except KatoTasksError as error:
+        notes.append(f"The demo's sessions were not deleted: {error}")
+        return
+    for done, receipt in enumerate(receipts, start=1):
+        try:
+            receipt.wait(max(0.0, until - time.monotonic()))
+        except KatoTasksError as error:
+            failures.append(error)
+        told("deleting the demo's sessions", done, len(receipts))
+    if failures:
+        notes.append(f"{len(failures):,} of the demo's sessions may not be deleted: {failures[0]}")

@@ -1,7 +1,9 @@
 """``python -m kato_tasks.devserver``: a development server on the command line."""
 
 import argparse
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from kato_tasks.devserver.faults import KNOWN
@@ -9,22 +11,42 @@ from kato_tasks.devserver.options import DIALECTS, Options
 from kato_tasks.devserver.serve import serve
 from kato_tasks.devserver.store import StateInUseError
 
+_BAD_INPUT = 2
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until stopped; the exit code."""
-    given = _parser().parse_args(arguments)
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Serve until stopped.
+
+    Args:
+        arguments: What stands on the command line; ``sys.argv`` if None.
+        prog: What the help calls the command.
+
+    Returns:
+        The exit code: 0 stopped; 2 a value makes no sense, or the address or the state directory
+        is not to be had.
+    """
+    given = _parser(prog).parse_args(arguments)
 
     def ready(port: int) -> None:
         host = f"[{given.host}]" if ":" in given.host else given.host
-        sys.stdout.write(f"devserver ready on http://{host}:{port}\n")
+        url = f"http://{host}:{port}"
+        sys.stdout.write(json.dumps({"url": url}) if given.json else f"devserver ready on {url}")
+        sys.stdout.write("\n")
         sys.stdout.flush()
 
     try:
         serve(_options(given), given.host, given.port, ready)
-    except (ValueError, StateInUseError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    except (ValueError, StateInUseError) as error:
+        return _fail(str(error))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return _fail(f"cannot listen on {given.host}:{given.port}: {reason}")
     return 0
+
+
+def _fail(sentence: str) -> int:
+    sys.stderr.write(f"Error: {sentence}\n")
+    return _BAD_INPUT
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -35,6 +57,7 @@ def _options(given: argparse.Namespace) -> Options:
         cost_per_observation_ms=given.cost_per_observation_ms,
         audit=not given.no_audit,
         state=given.state,
+        allow_remote=given.allow_remote,
         faults=tuple(given.fault),
         fault_seed=given.fault_seed,
         workers=given.workers,
@@ -45,13 +68,17 @@ def _options(given: argparse.Namespace) -> Options:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m kato_tasks.devserver",
+        prog=prog or "python -m kato_tasks.devserver",
         description="A look-alike of the KATO 3.10.1 server for development and tests.",
     )
-    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free port")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free port")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument(
+        "--allow-remote", action="store_true", help="any address; there is no access control"
+    )
+    parser.add_argument("--json", action="store_true", help="say as JSON that it is ready")
     parser.add_argument("--state", type=Path, help="directory that outlives the process")
     parser.add_argument("--cost-ms", type=float, default=0.0, help="cost of a session request")
     parser.add_argument("--cost-per-observation-ms", type=float, default=0.0)

@@ -128,6 +128,6 @@ def _refuse_remote(host: str, *, allowed: bool) -> None:
     if not loopback:
         message = (
             f"The development server has no access control and listens on loopback only, not "
-            f"on {host}: set allow_remote to open it to others."
+            f"on {host}: --allow-remote opens it to others."
         )
         raise ValueError(message)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
-from kato_tasks.errors import InvalidInput, SessionConflict, StoreUnavailable
+from kato_tasks.errors import SessionConflict, StoreUnavailable
 from kato_tasks.ingest.chunks import from_file, from_pipe
-from kato_tasks.ingest.reader import STDIN, Event, Problem
+from kato_tasks.ingest.reader import Event, Problem
 from kato_tasks.instrumentation import logger
 from kato_tasks.models import Append, Group, Kind
 from kato_tasks.sessions import Receipt, Session, Sessions, group_commands
@@ -29,9 +29,11 @@ class Totals:
     Attributes:
         read: Lines looked at, without blank ones.
         accepted: Observations in their lanes.
-        repeated: Of those, how many had been accepted before.
-        problems: The lines that were not taken in this step.
+        repeated: Of those, how many had been accepted before, as far as is known: where a round
+            trip got no answer and was made again, what the first one added cannot be told from
+            what was there before, so none of its lines is counted.
         refused: Lines that were not taken so far.
+        problems: The lines that were not taken in this step.
     """
 
     read: int = 0
@@ -42,8 +44,25 @@ class Totals:
 
 
 @dataclass(slots=True)
+class Span:
+    """Where the commands of one session stand in its lane.
+
+    Attributes:
+        first: The lowest position.
+        last: The highest one. Between them others' commands may stand too.
+    """
+
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
 class _Part:
-    """Following events of one session in one chunk."""
+    """Following events of one session and one node in one chunk.
+
+    Whether the node is the session's is for the store to say. So a line without a node is never
+    put to one with: it would be refused with it, and it fits whatever node the session has.
+    """
 
     session: Session
     node: str | None
@@ -58,28 +77,32 @@ class Loader:
         source: The source's name, for problems.
 
     Attributes:
-        last: The position of the last accepted command of each session.
+        spans: Where the accepted commands of each session stand.
     """
 
     def __init__(self, sessions: Sessions, source: str) -> None:
-        self.last: dict[str, int] = {}
+        self.spans: dict[str, Span] = {}
         self._sessions = sessions
         self._source = source
         self._known: dict[tuple[str, str | None], Session] = {}
 
-    def load(self, events: Iterable[Event | Problem]) -> Iterator[Totals]:
+    def load(self, events: Iterable[Event | Problem], *, waits: bool) -> Iterator[Totals]:
         """Load everything, and say after each chunk how far it has come.
+
+        Args:
+            events: What to load.
+            waits: They may be long in coming: load what is at hand instead of full chunks.
 
         Raises:
             StoreUnavailable: The store stayed away for half a minute; what was accepted stays.
         """
         totals = Totals()
-        chunks = from_pipe if self._source == STDIN else from_file
+        chunks = from_pipe if waits else from_file
         for chunk in chunks(events, _CHUNK):
             problems = [item for item in chunk if isinstance(item, Problem)]
-            parts, refused = self._parts(item for item in chunk if isinstance(item, Event))
+            parts = self._parts(item for item in chunk if isinstance(item, Event))
             accepted, repeated, conflicts = self._accept(parts)
-            problems += refused + conflicts
+            problems += conflicts
             totals = Totals(
                 read=totals.read + len(chunk),
                 accepted=totals.accepted + accepted,
@@ -89,21 +112,16 @@ class Loader:
             )
             yield totals
 
-    def _parts(self, events: Iterable[Event]) -> tuple[list[_Part], list[Problem]]:
+    def _parts(self, events: Iterable[Event]) -> list[_Part]:
         parts: list[_Part] = []
         current: dict[str, _Part] = {}
-        refused = []
         for event in events:
             part = current.get(event.session)
-            try:
-                if part is None or event.node not in (None, part.node):
-                    # Another node than before: most likely a conflict, which the store decides.
-                    part = current[event.session] = _Part(self._session(event), event.node)
-                    parts.append(part)
-                part.events.append(event)
-            except InvalidInput as error:
-                refused.append(self._problem(event, str(error)))
-        return parts, refused
+            if part is None or event.node != part.node:
+                part = current[event.session] = _Part(self._session(event), event.node)
+                parts.append(part)
+            part.events.append(event)
+        return parts
 
     def _session(self, event: Event) -> Session:
         name = (event.session, event.node)
@@ -122,33 +140,40 @@ class Loader:
         return session
 
     def _accept(self, parts: list[_Part]) -> tuple[int, int, list[Problem]]:
-        requests, sources, refused = [], [], []
-        for part in parts:
-            try:
-                requests.append(part.session.request(_groups(part.events)))
-                sources.append(part)
-            except InvalidInput as error:
-                refused += [self._problem(event, str(error)) for event in part.events]
+        requests = [part.session.request(_groups(part.events)) for part in parts]
+        answers, again = self._patiently(requests)
         accepted = repeated = 0
-        for part, answer in zip(sources, self._patiently(requests), strict=True):
+        refused: list[Problem] = []
+        for part, answer in zip(parts, answers, strict=True):
             if isinstance(answer, SessionConflict):
                 refused += [self._problem(event, str(answer)) for event in part.events]
                 continue
             accepted += len(part.events)
-            repeated += len(part.events) - answer.added
-            self.last[answer.key] = max(answer.seq, self.last.get(answer.key, 0))
+            repeated += 0 if again else len(part.events) - answer.added
+            self._note(answer)
         return accepted, repeated, refused
 
-    def _patiently(self, requests: list[Append]) -> list[Receipt | SessionConflict]:
-        """Repeat while the store is away: the command_ids make it safe."""
-        until = time.monotonic() + _PATIENCE
+    def _note(self, receipt: Receipt) -> None:
+        # A repeated command stands where it stood: the last one may be before the first.
+        low, high = sorted((receipt.first, receipt.seq))
+        span = self.spans.setdefault(receipt.key, Span(low, high))
+        span.first, span.last = min(span.first, low), max(span.last, high)
+
+    def _patiently(self, requests: list[Append]) -> tuple[list[Receipt | SessionConflict], bool]:
+        """Repeat while the store is away; the command_ids make it safe.
+
+        Returns:
+            The answers, and whether there was an attempt that may have had some effect.
+        """
+        until, again = time.monotonic() + _PATIENCE, False
         while True:
             try:
-                return self._sessions.intake.accept_each(requests)
+                return self._sessions.intake.accept_each(requests), again
             except StoreUnavailable as error:
                 if time.monotonic() > until:
                     raise
                 logger.warning("store away, trying again", extra={"reason": error.reason})
+                again = True
                 time.sleep(_PAUSE)
 
     def _problem(self, event: Event, reason: str) -> Problem:

@@ -1,9 +1,16 @@
-"""Reads events from JSON Lines; a bad line is a value that says where and why, not an error."""
+"""Reads events from JSON Lines; a bad line is a value that says where and why, not an error.
+
+Everything about a line that needs no store is checked here, line by line: whether one is refused
+must not depend on which lines stand beside it.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
+import os
+import reprlib
+import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -12,9 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, BinaryIO, Final, cast
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+)
 
+from kato_tasks import naming
 from kato_tasks.errors import InvalidInput
+from kato_tasks.kato import validate_config
+from kato_tasks.kato.config import validate_ttl
 from kato_tasks.observations import Observation, encode_observation, explain
 
 STDIN: Final = "-"
@@ -32,8 +49,6 @@ class Event:
         session: The session key.
         node: The session's node; None for the key itself.
         payload: The observation as JSON.
-        strings: The observation's symbols as they were given.
-        has_vectors: True if the observation has vectors.
         command_id: The line's own id; None to have one minted.
         config: Overrides of the server's session config.
         ttl: Seconds without a write after which the server forgets the session.
@@ -44,8 +59,6 @@ class Event:
     session: str
     node: str | None
     payload: bytes
-    strings: tuple[str, ...]
-    has_vectors: bool
     command_id: str | None
     config: dict[str, JsonValue] | None
     ttl: int | None
@@ -70,17 +83,25 @@ class Problem:
         return f"{self.source}:{self.line}: {self.reason}"
 
 
+def _check_ttl(ttl: object) -> int | None:
+    if ttl is None:
+        return None
+    if isinstance(ttl, int) and ttl > 0:
+        return validate_ttl("ttl", ttl)
+    raise InvalidInput("ttl", f"is {reprlib.repr(ttl)}", "whole seconds, at least 1")
+
+
 class _Line(Observation):
     """The fields of a line: those of an observation and those of its session."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    session: str
-    node_id: str | None = None
-    command_id: str | None = None
-    config: dict[str, JsonValue] | None = None
-    ttl: Annotated[int, Field(ge=1)] | None = None
-    tags: list[str] = Field(default_factory=list)
+    session: Annotated[str, AfterValidator(naming.check_key)]
+    node_id: Annotated[str, AfterValidator(naming.check_node)] | None = None
+    command_id: Annotated[str, AfterValidator(naming.check_command_id)] | None = None
+    config: Annotated[dict[str, JsonValue], AfterValidator(validate_config)] | None = None
+    ttl: Annotated[int | None, BeforeValidator(_check_ttl)] = None
+    tags: Annotated[list[str], AfterValidator(naming.check_tags)] = Field(default_factory=list)
     timestamp: JsonValue = None
 
 
@@ -106,6 +127,14 @@ def open_source(name: str) -> Iterator[BinaryIO]:
         ) from None
     with file:
         yield file
+
+
+def makes_wait(file: BinaryIO) -> bool:
+    """Tell whether reading may have to wait for somebody who writes: true for all but files."""
+    try:
+        return not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except OSError:  # Nothing of the operating system's stands behind it.
+        return True
 
 
 def read_events(
@@ -158,6 +187,8 @@ def _event(number: int, line: bytes, limit: int, max_bytes: int) -> Event:
         checked = _Line.model_validate(fields)
     except ValidationError as error:
         raise explain(error) from None
+    if checked.node_id is None:
+        naming.check_node(checked.session)  # The node of a session is its key by default.
     observation = Observation.model_construct(
         **{name: getattr(checked, name) for name in _OBSERVATION}
     )
@@ -166,8 +197,6 @@ def _event(number: int, line: bytes, limit: int, max_bytes: int) -> Event:
         session=checked.session,
         node=checked.node_id,
         payload=encode_observation(observation, max_bytes=max_bytes),
-        strings=tuple(checked.strings),
-        has_vectors=bool(checked.vectors),
         command_id=checked.command_id,
         config=checked.config,
         ttl=checked.ttl,

@@ -284,12 +284,15 @@ def observed(answer: Answer) -> Observed:
 def observed_sequence(answer: Answer) -> Observed:
     """Read the answer to a sequence; raises ServerFault if it cannot be read.
 
-    Of the results, which are as many as the observations, only the last is looked at.
+    Of the results only the last is looked at; as many as observations were processed must be
+    there.
     """
     fields = answer.fields()
+    applied = answer.take("observations_processed", int, fields)
+    results = answer.take("results", list, fields)
     return Observed(
-        applied=answer.take("observations_processed", int, fields),
-        time=_last_time(answer, answer.take("results", list, fields)),
+        applied=applied if len(results) == applied else len(results),
+        time=_last_time(answer, results),
         stm_length=answer.take("final_stm_length", int, fields),
         auto_learned=_items(answer, "auto_learned_patterns", str, fields),
     )

@@ -2,5 +2,14 @@
 
 from kato_tasks.local.plan import Plan, Ports, make_plan
 from kato_tasks.local.running import LocalStack, find_settings, use_running_stack
+from kato_tasks.local.variables import set_variables
 
-__all__ = ["LocalStack", "Plan", "Ports", "find_settings", "make_plan", "use_running_stack"]
+__all__ = [
+    "LocalStack",
+    "Plan",
+    "Ports",
+    "find_settings",
+    "make_plan",
+    "set_variables",
+    "use_running_stack",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from kato_tasks.errors import InvalidInput
+from kato_tasks.local.variables import set_variables, settings_from
 from kato_tasks.settings import PREFIX, Settings
 from kato_tasks.stack import (
     ProcessSpec,
@@ -22,6 +25,9 @@ from kato_tasks.stack import (
 HOST: Final = "127.0.0.1"
 _CELERY: Final = (sys.executable, "-m", "celery", "-A", "kato_tasks.worker")
 _LOOK: Final = 0.2
+_START: Final = 60.0
+_HIDDEN: Final = (PREFIX, "CELERY_")
+"""What the processes do not inherit: the plan alone says what they connect to."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +55,8 @@ class Plan:
         data_dir: Where they keep their data.
         log: The log of them all.
         flower_url: Flower's address; None if it does not run.
-        environment: ``KATO_TASKS_*`` variables that lead other commands to this stack.
+        environment: All ``KATO_TASKS_*`` variables of the processes; they lead other commands to
+            this stack. URLs have their passwords.
     """
 
     settings: Settings
@@ -69,8 +76,9 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
     flower: bool = True,
     ports: Ports | None = None,
     variables: Mapping[str, str] | None = None,
+    appendfsync: str = "everysec",
 ) -> Plan:
-    """Plan a whole stack.
+    """Plan a whole stack; what this process has in its environment does not matter.
 
     Args:
         data_dir: An existing folder for the data of all processes.
@@ -79,32 +87,44 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
         workers: How many worker processes.
         flower: Run Flower too.
         ports: The ports that are wanted.
-        variables: Further ``KATO_TASKS_*`` variables for all processes.
+        variables: Further ``KATO_TASKS_*`` variables for the stack; those about the store and the
+            instances lose against the arguments, and a broker counts with a named store only.
+        appendfsync: When the embedded store forces its data onto the disk.
 
     Raises:
-        InvalidInput: There is no store to start, and none was named.
+        InvalidInput: There is no store to start and none was named, or a variable is out of its
+            range.
     """
     ports = ports or Ports()
+    variables = set_variables(variables or {})
     specs: list[ProcessSpec] = []
     if redis_url is None:
-        spec, redis_url = _store(data_dir, ports.store)
+        spec, redis_url = _store(data_dir, ports.store, appendfsync)
         specs.append(spec)
+        # Another broker would bring the work of another stack.
+        broker_url, patience = redis_url, _START
+    else:
+        # It may come later: workers try again and again, and nothing but a person ends that.
+        broker_url, patience = variables.get(f"{PREFIX}BROKER_URL") or redis_url, math.inf
     if instances is None:
         spec, url = _devserver(data_dir, ports.devserver)
         specs.append(spec)
         instances = {"default": url}
     environment = {
-        **(variables or {}),
+        **variables,
         f"{PREFIX}REDIS_URL": redis_url,
-        f"{PREFIX}INSTANCES": ",".join(f"{name}={url}" for name, url in instances.items()),
+        f"{PREFIX}BROKER_URL": broker_url,
+        f"{PREFIX}INSTANCES": json.dumps(dict(instances)),
     }
-    specs += [_worker(data_dir, number, environment) for number in range(1, workers + 1)]
-    specs.append(_beat(data_dir, environment))
+    settings = settings_from(environment)
+    numbers = range(1, workers + 1)
+    specs += [_worker(data_dir, number, environment, patience) for number in numbers]
+    specs.append(_beat(environment))
     flower_port = free_port(ports.flower) if flower else None
     if flower_port is not None:
-        specs.append(_flower(flower_port, environment))
+        specs.append(_flower(flower_port, environment, patience))
     return Plan(
-        settings=Settings.load(redis_url=redis_url, instances=instances),
+        settings=settings,
         specs=tuple(specs),
         data_dir=data_dir,
         log=data_dir / "kato-tasks.log",
@@ -113,7 +133,7 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
     )
 
 
-def _store(data_dir: Path, wanted: int | None) -> tuple[ProcessSpec, str]:
+def _store(data_dir: Path, wanted: int | None, appendfsync: str) -> tuple[ProcessSpec, str]:
     binary = find_store_binary()
     if binary is None:
         raise InvalidInput(
@@ -123,11 +143,12 @@ def _store(data_dir: Path, wanted: int | None) -> tuple[ProcessSpec, str]:
         )
     port = free_port(wanted)
     folder = data_dir / "store"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)  # data_dir itself may be open to others
     url = f"redis://{HOST}:{port}/0"
     spec = ProcessSpec(
         name="store",
-        command=store_command(binary, port=port, data_dir=folder),
+        command=store_command(binary, port=port, data_dir=folder, appendfsync=appendfsync),
+        drop=_HIDDEN,
         ready=lambda: ping_store(url, timeout=_LOOK),
     )
     return spec, url
@@ -141,12 +162,15 @@ def _devserver(data_dir: Path, wanted: int | None) -> tuple[ProcessSpec, str]:
             *(sys.executable, "-m", "kato_tasks.devserver"),
             *("--port", str(port), "--state", str(data_dir / "devserver")),
         ],
+        drop=_HIDDEN,
         ready=_listens(port),
     )
     return spec, f"http://{HOST}:{port}"
 
 
-def _worker(data_dir: Path, number: int, environment: Mapping[str, str]) -> ProcessSpec:
+def _worker(
+    data_dir: Path, number: int, environment: Mapping[str, str], patience: float
+) -> ProcessSpec:
     ready = data_dir / f"worker-{number}.ready"
     ready.unlink(missing_ok=True)
     return ProcessSpec(
@@ -156,30 +180,30 @@ def _worker(data_dir: Path, number: int, environment: Mapping[str, str]) -> Proc
             *("--hostname", f"worker-{number}@%h", "--loglevel", "INFO"),
         ],
         env={**environment, f"{PREFIX}READY_FILE": str(ready)},
+        drop=_HIDDEN,
         ready=ready.exists,
-        ready_timeout=60.0,
+        ready_timeout=patience,
         stop_timeout=40.0,
     )
 
 
-def _beat(data_dir: Path, environment: Mapping[str, str]) -> ProcessSpec:
+def _beat(environment: Mapping[str, str]) -> ProcessSpec:
     return ProcessSpec(
         name="beat",
-        command=[
-            *(*_CELERY, "beat", "--loglevel", "INFO", "--pidfile", ""),
-            *("--schedule", str(data_dir / "beat-schedule")),
-        ],
+        command=[*_CELERY, "beat", "--loglevel", "INFO", "--pidfile", ""],
         env=environment,
+        drop=_HIDDEN,
     )
 
 
-def _flower(port: int, environment: Mapping[str, str]) -> ProcessSpec:
+def _flower(port: int, environment: Mapping[str, str], patience: float) -> ProcessSpec:
     return ProcessSpec(
         name="flower",
         command=[*_CELERY, "flower", f"--address={HOST}", f"--port={port}"],
         env=environment,
+        drop=_HIDDEN,
         ready=_listens(port),
-        ready_timeout=60.0,
+        ready_timeout=patience,
     )
 
 

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kato_tasks.instrumentation import logger
 from kato_tasks.local.plan import Plan
+from kato_tasks.local.variables import as_overrides, set_variables
 from kato_tasks.settings import PREFIX, Settings
 from kato_tasks.stack import (
     Event,
     RunFile,
+    StackError,
     Supervisor,
     default_run_file,
     read_run_file,
@@ -58,9 +61,10 @@ class LocalStack:
             yield
         finally:
             self._started = False
-            if self._run_file is not None:
-                remove_run_file(self._run_file, os.getpid())
-            self._supervisor.stop()
+            try:
+                self._remove_run_file()
+            finally:
+                self._supervisor.stop()
 
     def supervise(self, until: threading.Event) -> None:
         """Restart what dies, until ``until`` is set."""
@@ -68,9 +72,25 @@ class LocalStack:
 
     def _on_event(self, event: Event) -> None:
         if event.kind == "ready" and self._started:
-            self._write_run_file()
+            self._rewrite_run_file()
         if self._told is not None:
             self._told(event)
+
+    def _rewrite_run_file(self) -> None:
+        try:
+            self._write_run_file()
+        except StackError as error:
+            # Only the pids in it are old now; the stack works, and a full disk may have an end.
+            logger.warning("run file not rewritten", extra={"reason": str(error)})
+
+    def _remove_run_file(self) -> None:
+        if self._run_file is None:
+            return
+        try:
+            remove_run_file(self._run_file, os.getpid())
+        except OSError as error:
+            # Its pid is soon that of no process, so it misleads nobody.
+            logger.warning("run file not removed", extra={"reason": str(error)})
 
     def _write_run_file(self) -> None:
         if self._run_file is None:
@@ -94,27 +114,40 @@ class LocalStack:
 def find_settings() -> Settings:
     """Return the settings of the environment or, if it names no store, of the running stack.
 
+    Variables that are set win over those of the stack, but for a broker, which belongs to a
+    store. The environment stays as it is.
+
     Raises:
         InvalidInput: A variable is out of its range.
     """
-    use_running_stack()
-    return Settings.load()
+    run = _running_stack()
+    return Settings.load(**as_overrides(_missing(run))) if run is not None else Settings.load()
 
 
 def use_running_stack() -> RunFile | None:
     """Make the stack that ``kato-tasks up`` runs known to this process and its children.
 
-    Variables that are set already stay; if one of them names a store, nothing is changed.
+    Changes ``os.environ``, so it is for a process that is our own and about to become another.
+    Variables that are set already stay, as in :func:`find_settings`; if one of them names a
+    store, nothing is changed.
 
     Returns:
         What runs; None if nothing does, or the environment names a store.
     """
-    if f"{PREFIX}REDIS_URL" in os.environ:
-        return None
-    run = read_run_file(default_run_file())
-    if run is None:
-        return None
-    for name, value in run.settings.items():
-        if name.startswith(PREFIX):
-            os.environ.setdefault(name, value)
+    run = _running_stack()
+    if run is not None:
+        os.environ.update(_missing(run))
     return run
+
+
+def _running_stack() -> RunFile | None:
+    if f"{PREFIX}REDIS_URL" in set_variables(os.environ):
+        return None
+    return read_run_file(default_run_file())
+
+
+def _missing(run: RunFile) -> dict[str, str]:
+    # A broker belongs to its store, and the store is the one of the stack.
+    present = set_variables(os.environ).keys() - {f"{PREFIX}BROKER_URL"}
+    found = set_variables(run.settings)
+    return {name: value for name, value in found.items() if name not in present}

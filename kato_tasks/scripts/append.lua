@@ -56,8 +56,10 @@ if added > 0 then
 end
 
 local sid = redis.call('HGET', session, 'sid')
-if bind and sid == '' then redis.call('HSET', session, 'bind', 1) end
-if added > 0 or (bind and sid == '') then
+-- Beside waiting commands the wish counts too: one of them may be a delete.
+bind = bind and (sid == '' or redis.call('EXISTS', lane) == 1)
+if bind then redis.call('HSET', session, 'bind', appended) end
+if added > 0 or bind then
   redis.call('PERSIST', session)
   local called = redis.call('ZADD', KEYS[5], 'NX', now + tonumber(ARGV[8]), ARGV[1])
   if called == 1 and redis.call('EXISTS', KEYS[4]) == 0 then reply[2] = 1 end

@@ -58,7 +58,7 @@ def append(keys: SessionKeys, request: Append, settings: Settings) -> Call[list[
         int(request.bind),
         _ms(settings.wake_grace),
         settings.dedup_ids,
-        _ms(settings.dedup_seconds),
+        _ms(min(settings.dedup_seconds, settings.retention)),
         _ms(settings.retention),
     ]
     for group in request.groups:
@@ -102,7 +102,7 @@ def claim(
 
 def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
     """Return what the claim script answered when the lane is ours."""
-    _, now_ms, spec, sid, time, epoch, applied, lowered, attempts, entries = reply
+    _, now_ms, spec, sid, time, epoch, applied, lowered, attempts, learns, entries = reply
     return Claim(
         lease=Lease(key=key, token=token, epoch=int(epoch)),
         spec=decode_spec(spec),
@@ -111,6 +111,7 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
         applied=int(applied),
         most=int(lowered or most),
         attempts=int(attempts or 0),
+        learns=bool(learns),
         commands=tuple(map(read_command, entries)),
         now_ms=now_ms,
     )
@@ -119,12 +120,12 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
 _BIND: Final = Script.load("bind", int)
 
 
-def bind(keys: SessionKeys, lease: Lease, session_id: str) -> Call[int]:
+def bind(keys: SessionKeys, lease: Lease, session_id: str, *, learns: bool) -> Call[int]:
     """Bind a session; answers the new epoch, or 0 if the lease is not ours."""
     return Call(
         script=_BIND,
         keys=[keys.session, keys.lease],
-        args=[lease.token, lease.epoch, session_id],
+        args=[lease.token, lease.epoch, session_id, int(learns)],
     )
 
 
@@ -156,6 +157,7 @@ def _settled(reply: list[Any]) -> tuple[int, tuple[Command, ...]] | None:
 
 _SETTLE: Final = Script.load("settle", _settled)
 _OUTCOMES_KEPT: Final = 86_400.0
+"""A day, unless the record itself goes sooner: positions begin anew with a new record."""
 
 
 def settle(
@@ -175,7 +177,7 @@ def settle(
         settlement.more,
         _ms(settings.lease),
         settings.outcomes,
-        _ms(_OUTCOMES_KEPT),
+        _ms(min(_OUTCOMES_KEPT, settings.retention)),
         settings.dead_letters,
         _ms(settings.retention),
         _ms(settings.wake_grace),

@@ -4,7 +4,9 @@
 -- ARGV  1 prefix of the session hashes  2 record kept, ms  3 most sessions
 -- Returns  how many were taken out
 local clock = redis.call('TIME')
-local before = clock[1] * 1000 + math.floor(clock[2] / 1000) - tonumber(ARGV[2])
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- A record may outlive its place in the index by the time between two commands.
+local before = now - tonumber(ARGV[2]) - 1000
 local forgotten = 0
 local old = redis.call('ZRANGE', KEYS[1], '-inf', before, 'BYSCORE', 'LIMIT', 0, ARGV[3])
 for _, key in ipairs(old) do
@@ -12,7 +14,7 @@ for _, key in ipairs(old) do
     forgotten = forgotten + redis.call('ZREM', KEYS[1], key)
   else
     -- Kept beyond its time because commands wait: look again later.
-    redis.call('ZADD', KEYS[1], before + tonumber(ARGV[2]), key)
+    redis.call('ZADD', KEYS[1], now, key)
   end
 end
 return forgotten

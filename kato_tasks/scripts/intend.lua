@@ -2,9 +2,10 @@
 --
 -- KEYS  1 session  2 lease
 -- ARGV  1 token  2 epoch  3 position of the first command  4 intent (JSON)
--- Returns  1, or 0 if the lease, the epoch or the position is not ours
+-- Returns  1 (again, if the same intent is there already), or 0 if the lease, the epoch or the position is not ours
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local s = redis.call('HMGET', KEYS[1], 'epoch', 'applied', 'intent')
-if s[1] ~= ARGV[2] or tonumber(s[2]) + 1 ~= tonumber(ARGV[3]) or s[3] then return 0 end
+if s[1] ~= ARGV[2] or tonumber(s[2]) + 1 ~= tonumber(ARGV[3]) then return 0 end
+if s[3] then return s[3] == ARGV[4] and 1 or 0 end
 redis.call('HSET', KEYS[1], 'intent', ARGV[4])
 return 1

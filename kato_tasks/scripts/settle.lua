@@ -36,7 +36,9 @@ if ARGV[7] ~= '' then
 end
 if ARGV[9] == '1' then
   redis.call('HSET', session, 'sid', '', 'state', 'ended')
-  redis.call('HDEL', session, 'bind')
+  -- A wish to have the session made counts if it came after this end of it.
+  local bind = redis.call('HGET', session, 'bind')
+  if bind and tonumber(bind) < first then redis.call('HDEL', session, 'bind') end
   epoch = redis.call('HINCRBY', session, 'epoch', 1)
 end
 for i = 17, #ARGV, 2 do redis.call('HINCRBY', KEYS[8], ARGV[i], ARGV[i + 1]) end
@@ -50,7 +52,10 @@ if #entries > 0 then
   return {1, epoch, entries}
 end
 redis.call('DEL', KEYS[3])
-if redis.call('EXISTS', lane) == 1 then
+if redis.call('HGET', session, 'sid') ~= '' and redis.call('EXISTS', lane) == 0 then
+  redis.call('HDEL', session, 'bind')
+end
+if redis.call('EXISTS', lane) == 1 or redis.call('HEXISTS', session, 'bind') == 1 then
   redis.call('ZADD', KEYS[4], now + tonumber(ARGV[16]), key)
 else
   redis.call('ZREM', KEYS[4], key)

@@ -54,8 +54,8 @@ class Receipt:
         return cls(
             key=request.key,
             command_id=request.groups[0].command_id.partition(PART)[0],
-            first=accepted[0].first,
-            seq=accepted[-1].last,
+            first=min(group.first for group in accepted),
+            seq=max(group.last for group in accepted),
             added=sum(group.last - group.first + 1 for group in accepted if not group.repeated),
             _registry=registry,
         )
@@ -72,24 +72,24 @@ class Receipt:
         return progress is not None and progress.applied >= self.seq
 
     def wait(self, timeout: float = 30.0) -> Applied:
-        """Wait until the last command has taken effect.
+        """Wait until the commands have taken effect.
 
         Args:
             timeout: Seconds to wait at most.
 
         Raises:
-            CommandRefused: The server refused the last command for good.
+            CommandRefused: The server refused one of the commands for good; the others took effect.
             SessionInDoubt: The session is held; nothing is delivered until it is looked at.
             WaitTimeout: It was not delivered in time; it still will be.
             StoreUnavailable: The store did not answer.
         """
         wait_for(self._registry, self.key, self.seq, timeout)
-        outcome = self._registry.outcome(self.key, self.seq)
-        if outcome is None:
-            return Applied(seq=self.seq)
-        if outcome.refusal is not None:
-            raise CommandRefused(self.key, self.seq, outcome.refusal)
-        return Applied(seq=self.seq, pattern=outcome.pattern)
+        outcomes = self._registry.outcomes(self.key, self.first, self.seq)
+        for seq, outcome in sorted(outcomes.items()):
+            if outcome.refusal is not None:
+                raise CommandRefused(self.key, seq, outcome.refusal)
+        last = outcomes.get(self.seq)
+        return Applied(seq=self.seq, pattern=None if last is None else last.pattern)
 
 
 def wait_for(registry: Registry, key: str, seq: int, timeout: float) -> None:

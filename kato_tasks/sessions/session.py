@@ -15,7 +15,7 @@ from kato_tasks.sessions.oracle import Oracle
 from kato_tasks.sessions.receipts import Receipt
 
 GROUP: Final = 500
-"""Most commands of one group: bounds the work of one script."""
+"""Most commands of one group."""
 
 
 class Session:

@@ -25,7 +25,8 @@ class ProcessSpec:
     Attributes:
         name: Names the process in events, in the log and in the run file; unique in a stack.
         command: The program, looked up on the PATH, and its arguments. No shell reads it.
-        env: Added to, and overriding, the environment of this process.
+        env: Added to, and overriding, what is inherited of this process's environment.
+        drop: Prefixes, in capitals, of variables that are not inherited, whatever their case.
         ready: Says whether it can be used. It is called again and again by the thread that
             supervises, so it must answer within a fraction of a second. None: ready once started.
         ready_timeout: Seconds it has to become ready when the stack starts.
@@ -36,6 +37,7 @@ class ProcessSpec:
     name: str
     command: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
     ready_timeout: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
@@ -75,8 +77,7 @@ class Child:
         launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
         process = subprocess.Popen(  # noqa: S603 - running the caller's command is the purpose
             [*launcher, *self.spec.command],
-            # Unbuffered: a line in the log when it is written, not when 8 KiB have come together.
-            env={"PYTHONUNBUFFERED": "1", **os.environ, **self.spec.env},
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -131,6 +132,15 @@ class Child:
     def tail(self) -> tuple[str, ...]:
         """The last lines it wrote."""
         return self._output.tail()
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.upper().startswith(self.spec.drop)
+        }
+        # Unbuffered: a line in the log when it is written, not when 8 KiB have come together.
+        return {"PYTHONUNBUFFERED": "1", **inherited, **self.spec.env}
 
     def _end(self, code: int) -> int:
         if self._process is not None:

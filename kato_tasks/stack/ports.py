@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 
 from kato_tasks.errors import InvalidInput
 
@@ -48,23 +47,20 @@ def free_port(wanted: int | None = None, host: str = "127.0.0.1") -> int:
         ) from error
 
 
-def wait_for_port(
-    host: str, port: int, *, timeout: float, alive: Callable[[], bool] | None = None
-) -> bool:
+def wait_for_port(host: str, port: int, *, timeout: float) -> bool:
     """Wait until a TCP connection to ``host:port`` succeeds.
 
     Args:
         host: Where the server listens.
         port: Its port.
         timeout: How long to wait, in seconds; it is tried at least once.
-        alive: Asked between tries; the wait ends when it says False. None: only the time counts.
 
     Returns:
         Whether a connection was made. It says nothing about who answered.
     """
     deadline = time.monotonic() + timeout
     while not _connects(host, port):
-        if time.monotonic() >= deadline or (alive is not None and not alive()):
+        if time.monotonic() >= deadline:
             return False
         time.sleep(_POLL_S)
     return True

@@ -83,6 +83,7 @@ class FakeKato:
         sessions: The sessions by server-side id; deleted ones are gone.
         calls: What was sent, in order.
         max_batch: Most observations of one call; None for any number.
+        defaults: What the server's session config is, unless a session overrides it.
         refused: Observations for which a call is refused for good.
         forecast: What :meth:`predictions` answers.
         on_call: Called at the beginning of every call, outside of any lock.
@@ -92,6 +93,7 @@ class FakeKato:
         self.sessions: dict[str, FakeSession] = {}
         self.calls: list[FakeCall] = []
         self.max_batch: int | None = None
+        self.defaults: dict[str, JsonValue] = {}
         self.refused: set[bytes] = set()
         self.forecast = Predictions(predictions=(), future_potentials=())
         self.on_call: Callable[[FakeCall], None] = lambda _: None
@@ -140,7 +142,7 @@ class FakeKato:
             created_at=now,
             expires_at=now,
             ttl_seconds=ttl_seconds or 3600,
-            config=made,
+            config={**self.defaults, **made},
         )
 
     def exists(self, session_id: str) -> bool:

@@ -66,17 +66,18 @@ class MemoryLanes:
                 applied=entry.applied,
                 most=entry.most or most,
                 attempts=entry.attempts,
+                learns=entry.learns,
                 commands=tuple(entry.commands[:most]),
                 now_ms=self._store.now_ms,
             )
 
-    def bind(self, lease: Lease, session_id: str) -> Lease | None:
+    def bind(self, lease: Lease, session_id: str, *, learns: bool = False) -> Lease | None:
         """See :meth:`kato_tasks.lanes.Lanes.bind`."""
         with self._store.changed:
             entry = self._owned(lease)
             if entry is None or entry.epoch != lease.epoch:
                 return None
-            entry.bind = False
+            entry.bind, entry.learns = None, learns
             entry.sid, entry.time, entry.state = session_id, 0, SessionState.ACTIVE
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
@@ -85,10 +86,10 @@ class MemoryLanes:
         """See :meth:`kato_tasks.lanes.Lanes.intend`."""
         with self._store.changed:
             entry = self._owned(lease)
-            if entry is None or not _is_next(entry, lease, intent.first) or entry.intent:
+            if entry is None or not _is_next(entry, lease, intent.first):
                 return False
-            entry.intent = intent
-            return True
+            entry.intent = entry.intent or intent
+            return entry.intent == intent
 
     def settle(
         self, lease: Lease, settlement: Settlement
@@ -104,10 +105,11 @@ class MemoryLanes:
                 entry.token_until = self._store.after(self._settings.lease)
                 self._store.ready[lease.key] = entry.token_until
             else:
-                self._give_back(
-                    lease.key, entry, pause=self._settings.wake_grace, left=entry.commands
-                )
-                if not entry.commands and settlement.unbind:
+                if entry.sid is not None and not entry.commands:
+                    entry.bind = None
+                left = entry.commands or entry.bind is not None
+                self._give_back(lease.key, entry, pause=self._settings.wake_grace, left=left)
+                if not left and settlement.unbind:
                     self._store.activity.pop(lease.key, None)
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch), commands
 
@@ -122,7 +124,8 @@ class MemoryLanes:
             entry.intent = None
             entry.attempts += failed
             entry.most = most or entry.most
-            self._give_back(lease.key, entry, pause=pause, left=entry.commands or entry.bind)
+            left = entry.commands or entry.bind is not None
+            self._give_back(lease.key, entry, pause=pause, left=left)
             return True
 
     def hold(self, lease: Lease, reason: str) -> bool:
@@ -162,7 +165,7 @@ class MemoryLanes:
     def forget(self) -> int:
         """See :meth:`kato_tasks.lanes.Lanes.forget`."""
         with self._store.changed:
-            before = self._store.now_ms - round(self._settings.retention * 1000)
+            before = self._store.now_ms - round(self._settings.retention * 1000) - 1000
             old = sorted((at, key) for key, at in self._store.activity.items() if at <= before)
             forgotten = 0
             for _, key in old:
@@ -202,7 +205,9 @@ class MemoryLanes:
         if first is not None:
             return Accepted(first=first, last=first + size - 1, repeated=True)
         first = entry.ids[group.command_id] = entry.appended + 1
-        entry.ids_until = self._store.after(self._settings.dedup_seconds)
+        entry.ids_until = self._store.after(
+            min(self._settings.dedup_seconds, self._settings.retention)
+        )
         entry.commands += [
             Command(kind=group.kind, accepted_ms=self._store.now_ms, payload=payload)
             for payload in group.payloads
@@ -216,9 +221,10 @@ class MemoryLanes:
 
     def _mark_ready(self, request: Append, entry: Entry, *, added: bool) -> bool:
         """Enter a lane that has work now; True if somebody has to be called to it."""
-        unmade = request.bind and entry.sid is None
-        entry.bind = entry.bind or unmade
-        if added or unmade:
+        wanted = request.bind and (entry.sid is None or bool(entry.commands))
+        if wanted:
+            entry.bind = entry.appended
+        if added or wanted:
             entry.record_until = None
             if request.key not in self._store.ready:
                 self._store.ready[request.key] = self._store.after(self._settings.wake_grace)
@@ -236,6 +242,7 @@ class MemoryLanes:
         if refused is NoClaim.DOUBT:
             entry.doubt = entry.doubt or "the worker died during a call"
         if refused is NoClaim.EMPTY:
+            entry.bind = None
             entry.record_until = self._store.after(self._settings.retention)
         return refused
 
@@ -251,14 +258,14 @@ class MemoryLanes:
             del self._store.dead[: -self._settings.dead_letters]
         if settlement.outcome is not None:
             entry.outcomes |= dict.fromkeys(positions, settlement.outcome)
-            entry.outcomes_until = self._store.after(_OUTCOMES_KEPT)
+            entry.outcomes_until = self._store.after(min(_OUTCOMES_KEPT, self._settings.retention))
             for seq in sorted(entry.outcomes)[: -self._settings.outcomes]:
                 del entry.outcomes[seq]
         entry.intent, entry.most, entry.attempts = None, None, 0
         entry.applied, entry.time = positions[-1], settlement.time
         entry.active_ms = self._store.activity[key] = self._store.now_ms
         if settlement.unbind:
-            entry.unbind()
+            entry.unbind(settlement.first)
         self._store.counts.update(settlement.counts)
 
     def _give_back(self, key: str, entry: Entry, *, pause: float, left: object) -> None:
@@ -283,7 +290,8 @@ def _without_work(entry: Entry) -> NoClaim | None:
         return NoClaim.UNKNOWN
     if entry.intent is not None or entry.doubt is not None:
         return NoClaim.DOUBT
-    return None if entry.commands or entry.bind else NoClaim.EMPTY
+    unmade = entry.bind is not None and entry.sid is None
+    return None if entry.commands or unmade else NoClaim.EMPTY
 
 
 def _conflict(entry: Entry, request: Append) -> SessionConflict | None:

@@ -41,14 +41,19 @@ class MemoryNodes:
         folded = fold_node(spec.node)
         name = self._keys.node(spec.instance, folded)
         with self._store.changed:
-            marked = self._store.alone.get(self._keys.alone(spec.instance, folded), 0)
-            if not needs_node_alone(spec) and marked <= self._store.now_ms:
+            if not needs_node_alone(spec) and not self.is_marked(spec):
                 return NodeHold()
             if not self._store.changed.wait_for(lambda: self._is_free(name), timeout=wait):
                 return None
             hold = NodeHold(lease_key=name, token=secrets.token_hex(8))
             self._take(name, hold.token, keep)
             return hold
+
+    def is_marked(self, spec: SessionSpec) -> bool:
+        """See :meth:`kato_tasks.nodes.Nodes.is_marked`."""
+        name = self._keys.alone(spec.instance, fold_node(spec.node))
+        with self._store.changed:
+            return self._store.alone.get(name, 0) > self._store.now_ms
 
     def renew(self, hold: NodeHold) -> bool:
         """See :meth:`kato_tasks.nodes.Nodes.renew`."""

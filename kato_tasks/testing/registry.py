@@ -34,10 +34,11 @@ class MemoryRegistry:
                 return None
             return Progress(appended=entry.appended, applied=entry.applied, doubt=entry.doubt)
 
-    def outcome(self, key: str, seq: int) -> Outcome | None:
-        """See :meth:`kato_tasks.registry.Registry.outcome`."""
+    def outcomes(self, key: str, first: int, last: int) -> dict[int, Outcome]:
+        """See :meth:`kato_tasks.registry.Registry.outcomes`."""
         with self._store.changed:
-            return self._store.entry(key).outcomes.get(seq)
+            known = self._store.entry(key).outcomes
+            return {seq: known[seq] for seq in sorted(known) if first <= seq <= last}
 
     def recent(self, *, limit: int, offset: int = 0) -> list[SessionRecord]:
         """See :meth:`kato_tasks.registry.Registry.recent`."""

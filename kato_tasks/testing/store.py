@@ -51,7 +51,8 @@ class Entry:
     intent: Intent | None = None
     most: int | None = None
     attempts: int = 0
-    bind: bool = False
+    bind: int | None = None
+    learns: bool = False
     commands: list[Command] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     ids_until: int = 0
@@ -65,9 +66,11 @@ class Entry:
         """True if the session has ended and nothing waits: the next command starts a new one."""
         return self.state is SessionState.ENDED and self.appended == self.applied
 
-    def unbind(self) -> None:
-        """Note that the server-side session is gone by our own wish."""
-        self.sid, self.state, self.bind = None, SessionState.ENDED, False
+    def unbind(self, seq: int) -> None:
+        """Note that the server-side session is gone by the command at position ``seq``."""
+        self.sid, self.state = None, SessionState.ENDED
+        if self.bind is not None and self.bind < seq:
+            self.bind = None
         self.epoch += 1
 
     def expired(self, now: int) -> Entry:

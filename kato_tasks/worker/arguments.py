@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -11,10 +11,12 @@ from kato_tasks.models import PredictionMode
 from kato_tasks.observations import Observation, explain
 
 MAX_FAN_OUT = 10_000
+_LAX: Final = Field(strict=False)
+"""For what JSON has no type of its own: tuples come as lists, words of an enum as texts."""
 
 
 class _Arguments(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class SessionArguments(_Arguments):
@@ -26,7 +28,7 @@ class SessionArguments(_Arguments):
     config: dict[str, JsonValue] | None = None
     ttl: int | None = None
     tags: list[str] = Field(default_factory=list)
-    predictions: PredictionMode | None = None
+    predictions: Annotated[PredictionMode, _LAX] | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the options of the session, without its key."""
@@ -51,7 +53,9 @@ class FanOutArguments(_Arguments):
 
     observation: Observation | None = None
     keys: list[str] = Field(default_factory=list, max_length=MAX_FAN_OUT)
-    pairs: list[tuple[str, Observation]] = Field(default_factory=list, max_length=MAX_FAN_OUT)
+    pairs: list[Annotated[tuple[str, Observation], _LAX]] = Field(
+        default_factory=list, max_length=MAX_FAN_OUT
+    )
     node: str | None = None
     instance: str | None = None
     tags: list[str] = Field(default_factory=list)

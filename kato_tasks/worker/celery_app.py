@@ -13,24 +13,41 @@ from kombu import Queue as KombuQueue
 
 from kato_tasks.settings import Settings
 from kato_tasks.worker.names import QUEUE_OF, SWEEP, Queue
+from kato_tasks.worker.pinned import pin
 
 _REDIS: Final = ("redis://", "rediss://", "unix://")
 _VISIBILITY: Final = 600
 """Longer than the longest task, in seconds: a task that outlives it is run twice at a time."""
 _RESULTS_KEPT: Final = 3600
+_SETTINGS: Final = "kato_tasks_settings"
 
 
 def make_app(settings: Settings | None = None) -> Celery:
     """Return a Celery app; nothing is connected.
 
     Args:
-        settings: What to connect to; those of the environment by default.
+        settings: What to connect to; those of the environment by default. ``CELERY_*`` variables
+            (and so ``celery -b``) do not change it.
     """
     settings = settings or Settings.load()
     app = Celery("kato_tasks", include=["kato_tasks.worker.tasks", "kato_tasks.worker.signals"])
     app.conf.update(_configuration(settings))
-    app.conf.kato_tasks = settings
+    pin(app)
+    # Not in app.conf: what is there is shown by ``celery inspect conf`` and by Flower.
+    setattr(app, _SETTINGS, settings)
     return app
+
+
+def settings_of(app: Celery) -> Settings:
+    """Return the settings of an app that :func:`make_app` made.
+
+    Raises:
+        TypeError: It is another app.
+    """
+    settings = getattr(app, _SETTINGS, None)
+    if not isinstance(settings, Settings):
+        raise TypeError(f"{app!r} was not made by kato_tasks.worker.make_app")
+    return settings
 
 
 def queue_name(settings: Settings, queue: Queue) -> str:
@@ -58,6 +75,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             }
         },
         "beat_max_loop_interval": 5,
+        # In memory: the sweep needs no past, and Celery's file is a pickle that runs what it holds.
+        "beat_scheduler": "celery.beat:Scheduler",
     }
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from celery import Celery
 
 from kato_tasks.services import Services
-from kato_tasks.settings import Settings
+from kato_tasks.worker.celery_app import settings_of
 from kato_tasks.worker.wake import CeleryWake
 
 _lock: Final = threading.Lock()
@@ -20,7 +20,7 @@ def services(app: Celery) -> Services:
     with _lock:
         found = _opened.get(id(app))
         if found is None:
-            settings: Settings = app.conf.kato_tasks
+            settings = settings_of(app)
             found = _opened[id(app)] = Services(settings, CeleryWake(app, settings))
         return found
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from celery import signals
+from celery.utils.log import ColorFormatter
 
+from kato_tasks.instrumentation import FactsFormatter
 from kato_tasks.worker import process
 from kato_tasks.worker.sweeper import Sweeper
 
 _running: list[Sweeper] = []
+
+
+@signals.after_setup_logger.connect
+def show_facts(logger: logging.Logger, **_: object) -> None:
+    """Have Celery's own handlers show the facts of our events; those of others stay theirs."""
+    for handler in logger.handlers:
+        if isinstance(handler.formatter, ColorFormatter):
+            handler.setFormatter(FactsFormatter(handler.formatter))
 
 
 @signals.worker_ready.connect

@@ -39,3 +39,5 @@ class Sweeper:
                 self._sweep()
             except StoreUnavailable as error:
                 logger.warning("sweep failed", extra={"reason": str(error)})
+            except Exception:  # noqa: BLE001 - without this thread nothing would be recovered
+                logger.exception("sweep failed")

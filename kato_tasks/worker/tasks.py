@@ -6,14 +6,15 @@ message, or a retry, adds nothing.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from celery import Task, shared_task
 
-from kato_tasks.delivery import deliver_until
-from kato_tasks.errors import SessionInDoubt, StoreUnavailable, WaitTimeout
+from kato_tasks.delivery import deliver_until, ensure_session
+from kato_tasks.errors import StoreUnavailable
 from kato_tasks.instrumentation import logger
-from kato_tasks.models import Kind, Turn
+from kato_tasks.models import Append, Kind, Turn
 from kato_tasks.observations import encode_observation
 from kato_tasks.services import Services
 from kato_tasks.sessions import Receipt, Session, group_commands
@@ -36,6 +37,7 @@ _PAYLOAD: dict[str, Any] = {
     "max_retries": 10,
 }
 _CREATE_TIMEOUT = 60.0
+_LEAST_TIMEOUT = 1.0
 
 
 @shared_task(name=names.CREATE_SESSION, **_PAYLOAD)
@@ -53,13 +55,7 @@ def create_session(self: Task[Any, Any], key: str, **options: Any) -> dict[str, 
     arguments = read(SessionArguments, {"key": key, **options})
     services = process.services(self.app)
     _session(services, arguments).create()
-    record = deliver_until(
-        services.deliverer, services.registry, key, seq=None, timeout=_CREATE_TIMEOUT
-    )
-    if record is None or record.session_id is None:
-        if record is not None and record.doubt is not None:
-            raise SessionInDoubt(key, record.doubt)
-        raise WaitTimeout(f"session {key!r}", _CREATE_TIMEOUT, "its server may be down")
+    record = ensure_session(services.deliverer, services.registry, key, timeout=_CREATE_TIMEOUT)
     return {
         "key": key,
         "session_id": record.session_id,
@@ -114,12 +110,15 @@ def fan_out(self: Task[Any, Any], **arguments: Any) -> dict[str, int]:  # noqa: 
     checked = read(FanOutArguments, arguments)
     services = process.services(self.app)
     limit = services.settings.max_observation_bytes
-    requests = []
+    requests: list[Append] = []
+    payload, encoded = b"", None
     for index, (key, observation) in enumerate(checked.all_pairs()):
         session = services.sessions.session(
             key, node=checked.node, instance=checked.instance, tags=checked.tags
         )
-        payload = encode_observation(observation, max_bytes=limit, subject=f"pair {index}:")
+        if observation is not encoded:
+            payload = encode_observation(observation, max_bytes=limit, subject=f"pair {index}:")
+            encoded = observation
         groups = group_commands(Kind.OBSERVE, (payload,), f"{_task_id(self)}:{index}")
         requests.append(session.request(groups))
     receipts = services.sessions.intake.accept(requests)
@@ -151,6 +150,7 @@ def predict(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  
         ``predictions`` and ``future_potentials``, as the server gives them.
     """
     arguments = read(PredictArguments, {"key": key, **options})
+    until = time.monotonic() + arguments.timeout
     services = process.services(self.app)
     progress = services.registry.progress(key)
     goal = arguments.after if arguments.after is not None else (progress and progress.appended)
@@ -158,7 +158,8 @@ def predict(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  
         deliver_until(
             services.deliverer, services.registry, key, seq=goal, timeout=arguments.timeout
         )
-    found = services.sessions.oracle.predictions(key, after=goal or 0, timeout=1.0)
+    left = max(_LEAST_TIMEOUT, until - time.monotonic())
+    found = services.sessions.oracle.predictions(key, after=goal or 0, timeout=left)
     return {
         "predictions": list(found.predictions),
         "future_potentials": list(found.future_potentials),
@@ -172,15 +173,27 @@ def deliver(self: Task[Any, Any], keys: list[str]) -> None:
     The message is a hint: lost, doubled or late, it does no harm.
     """
     services = process.services(self.app)
-    unfinished = []
-    for key in keys:
-        try:
-            if services.deliverer.deliver(key) is Turn.MORE:
-                unfinished.append(key)
-        except StoreUnavailable as error:
-            logger.warning("delivery broken off", extra={"session": key, "reason": str(error)})
+    began, unfinished = time.monotonic(), []
+    for position, key in enumerate(keys):
+        if time.monotonic() - began > services.settings.turn:
+            # One lane on a slow server must not keep the others of this message waiting.
+            unfinished += keys[position:]
+            break
+        if _deliver_one(services, key) is Turn.MORE:
+            unfinished.append(key)
     if unfinished:
         services.wake(unfinished)
+
+
+def _deliver_one(services: Services, key: str) -> Turn | None:
+    """Deliver one lane; what goes wrong with it must not cost the others their turns."""
+    try:
+        return services.deliverer.deliver(key)
+    except StoreUnavailable as error:
+        logger.warning("delivery broken off", extra={"session": key, "reason": str(error)})
+    except Exception:  # noqa: BLE001 - logged whole; the sweep calls again
+        logger.exception("delivery failed", extra={"session": key})
+    return None
 
 
 @shared_task(name=names.SWEEP, bind=True)

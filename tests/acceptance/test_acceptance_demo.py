@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import httpx
@@ -72,14 +73,33 @@ def test_the_demo_on_a_file_and_a_real_server(tmp_path: Path) -> None:
     assert not any(session["alive"] for session in sessions)
 
 
-def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
+def test_a_demo_of_nothing_is_not_sound(tmp_path: Path) -> None:
+    """Garbage is named, and proves nothing."""
+    file = write_lines(tmp_path / "in.jsonl", [b"no json"])
+    env = clean_environment(tmp_path)
+    done = run("demo", "--input", str(file), env=env)
+    assert done.code == 1
+    assert "NOT SOUND: nothing was sent" in done.out
+    assert f"{file}:1: line is no JSON" in done.err
+
+
+def test_a_file_that_is_not_there_starts_nothing(tmp_path: Path) -> None:
+    """It is said at once, before any process is started."""
+    done = run("demo", "--input", str(tmp_path / "no"), env=clean_environment(tmp_path), timeout=10)
+    assert done.code == 2
+    assert "cannot be read (No such file" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     env = clean_environment(tmp_path)
     folder = tmp_path / "out"
     folder.mkdir()
     with background("demo", env=env, folder=folder) as demo:
         started = "kato-tasks-demo-*/devserver"
         wait_until(lambda: any(tmp_path.glob(started)), timeout=30, message=demo.err)
-        assert demo.stop() != 0
+        assert demo.stop(number) != 0
         assert "Traceback" not in demo.err
     assert processes_of(tmp_path) == []
     assert list(tmp_path.iterdir()) == [folder]

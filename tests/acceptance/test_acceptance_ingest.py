@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from secrets import token_hex
 
-from acceptance_command import Terminal, write_lines
+from acceptance_command import Terminal, Up, background, write_lines
+
+from kato_tasks.testing import wait_until
 
 DEEP = b"[" * 300 + b"]" * 300
 BAD: list[tuple[bytes, str]] = [
@@ -34,7 +37,7 @@ BAD: list[tuple[bytes, str]] = [
     (b'{"session": "a", "colour": 1}', "colour is 1; allowed: only the documented fields"),
     (b'{"session": "a", "config": {"colour": 1}}', "colour is no config key of the server"),
     (b'{"session": "a", "config": {"max_predictions": 0}}', "max_predictions"),
-    (b'{"session": "a", "ttl": 0}', "ttl is 0"),
+    (b'{"session": "a", "ttl": 0}', "ttl is 0; allowed: whole seconds, at least 1"),
     (b'{"session": "a", "ttl": true}', "ttl is True"),
     (b'{"session": "a", "tags": "t"}', "tags is 't'; allowed: a list"),
     (b'{"session": "a", "command_id": ""}', "command_id is empty"),
@@ -49,19 +52,17 @@ def test_every_bad_line_is_named_with_its_reason(terminal: Terminal, tmp_path: P
     lines: list[object] = []
     for number, (line, _) in enumerate(BAD):
         lines += [{"session": good, "strings": [str(number)]}, line]
-    # A run names its first 20 problems and counts the rest.
-    for start in range(0, len(BAD), 20):
-        file = write_lines(tmp_path / "bad.jsonl", lines[2 * start : 2 * start + 40])
-        done = terminal("ingest", str(file), "--wait", "--json")
-        expected = BAD[start : start + 20]
-        assert done.code == 1
-        assert (done.json["accepted"], done.json["refused"]) == (len(expected), len(expected))
-        for number, (problem, (_, reason)) in enumerate(
-            zip(done.json["problems"], expected, strict=True), start=1
-        ):
-            assert problem.startswith(f"{file}:{2 * number}: "), problem
-            assert reason in problem
-            assert len(problem) < 1_000
+    file = write_lines(tmp_path / "bad.jsonl", lines)
+    done = terminal("ingest", str(file), "--wait", "--json")
+    assert done.code == 1
+    assert (done.json["accepted"], done.json["refused"]) == (len(BAD), len(BAD))
+    for number, (problem, (_, reason)) in enumerate(
+        zip(done.json["problems"], BAD, strict=True), start=1
+    ):
+        assert problem.startswith(f"{file}:{2 * number}: "), problem
+        assert reason in problem
+        assert len(problem) < 1_000
+    assert (done.json["refused_by_kato"], done.json["problems_cut"]) == (0, False)
     assert terminal("sessions", "show", good, "--json").json["applied"] == len(BAD)
 
 
@@ -71,7 +72,7 @@ def test_a_person_reads_the_reasons_too(terminal: Terminal, tmp_path: Path) -> N
     assert done.code == 1
     assert f"{file}:1: line is no JSON" in done.err
     assert f"{file}:3: line is a JSON list" in done.err
-    assert "1 observations for 1 sessions accepted" in done.out
+    assert "1 observation for 1 session accepted" in done.out
     assert "2 lines refused" in done.out
 
 
@@ -115,6 +116,35 @@ def test_a_file_sent_twice_adds_nothing(terminal: Terminal, tmp_path: Path) -> N
     assert (first["accepted"], first["repeated"]) == (100, 0)
     assert (second["accepted"], second["repeated"]) == (100, 100)
     assert terminal("sessions", "show", key, "--json").json["applied"] == 100
+
+
+def test_a_fifo_is_read_as_it_comes(terminal: Terminal, up: Up, tmp_path: Path) -> None:
+    """Its first event is applied while its writer still holds it open."""
+    key, fifo = f"fifo-{token_hex(4)}", tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with background("ingest", str(fifo), env=up.env, folder=tmp_path) as command:
+        with fifo.open("wb", buffering=0) as writer:
+            writer.write(json.dumps({"session": key, "strings": ["a"]}).encode() + b"\n")
+            wait_until(lambda: terminal("sessions", "show", key).code == 0, timeout=30)
+            assert command.running
+        wait_until(lambda: not command.running, timeout=30)
+    assert "1 observation for 1 session accepted" in command.out
+
+
+def test_tags_find_sessions(terminal: Terminal, tmp_path: Path) -> None:
+    """Those of a file and those of the command, with a key that looks like markup."""
+    tag, key = f"tag-{token_hex(4)}", f"[/a]{token_hex(4)}"
+    file = write_lines(tmp_path / "in.jsonl", [{"session": key, "strings": ["a"], "tags": [tag]}])
+    assert terminal("ingest", str(file), "--wait").code == 0
+    options = ("--config", '{"recall_threshold": 0.3}', "--predictions", "always", "--tag", tag)
+    made = terminal("sessions", "create", f"{key}-made", *options, "--json")
+    assert (made.code, made.json["predictions"]) == (0, "always")
+    assert made.json["config"] == {"recall_threshold": 0.3}
+    found = terminal("sessions", "list", "--tag", tag, "--json").json
+    assert {one["key"] for one in found} == {key, f"{key}-made"}
+    assert terminal("sessions", "list", "--tag", tag, "--node", key, "--json").json[0]["key"] == key
+    shown = terminal("sessions", "show", key)
+    assert (shown.code, shown.out.count(key) > 1) == (0, True)
 
 
 def test_a_file_that_is_not_there(terminal: Terminal, tmp_path: Path) -> None:

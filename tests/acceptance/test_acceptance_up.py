@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,8 +23,11 @@ from acceptance_command import (
     write_lines,
 )
 
-from kato_tasks.stack import read_run_file
+from kato_tasks.settings import PREFIX
+from kato_tasks.stack import find_store_binary, free_port, read_run_file, store_command
 from kato_tasks.testing import wait_until
+
+SECRET = "hunter2"  # noqa: S105 - that it shows nowhere is the point
 
 
 def _symbols(server: str, session_id: str) -> list[str]:
@@ -60,7 +66,7 @@ def test_a_file_is_ingested_and_seen(up: Up, terminal: Terminal) -> None:
 def test_the_tables_for_people_have_the_same(up: Up, terminal: Terminal) -> None:
     file = write_lines(up.folder / "table.jsonl", [{"session": "tabled", "strings": ["a"]}])
     told = terminal("ingest", str(file), "--wait")
-    assert "1 observations for 1 sessions accepted and applied" in told.out
+    assert "1 observation for 1 session accepted and applied" in told.out
     assert "tabled" in terminal("sessions", "list").out
     assert "active" in terminal("sessions", "show", "tabled").out
     assert "0 predictions for tabled" in terminal("sessions", "predict", "tabled").out
@@ -133,3 +139,65 @@ def test_ctrl_c_ends_all_and_the_data_stays(tmp_path: Path) -> None:
         assert len(_symbols(server, record["session_id"])) == 21
         assert second.stop(signal.SIGTERM) == 0, second.err
     assert processes_of(tmp_path) == []
+
+
+def test_a_named_store_is_waited_for_and_its_password_kept(tmp_path: Path) -> None:
+    """It comes after ``up``; a second terminal finds it, password, prefix and all."""
+    port, data = free_port(), tmp_path / "data"
+    url = f"redis://:{SECRET}@127.0.0.1:{port}/0"
+    variables = {f"{PREFIX}REDIS_URL": url, f"{PREFIX}PREFIX": "mine"}
+    env = clean_environment(tmp_path, **variables)
+    arguments = ("up", "--json", "--data-dir", str(data))
+    with background(*arguments, env=env, folder=tmp_path) as up:
+        sentence = f"The store at redis://127.0.0.1:{port}/0 does not answer yet; waiting for it."
+        wait_until(lambda: sentence in up.err, timeout=30)
+        binary = find_store_binary()
+        assert binary is not None
+        command = store_command(binary, port=port, data_dir=tmp_path)
+        with subprocess.Popen([*command, "--requirepass", SECRET], stdout=subprocess.DEVNULL) as it:
+            try:
+                assert up.ready()["store"] == f"redis://127.0.0.1:{port}/0"
+                second = clean_environment(tmp_path)
+                file = write_lines(tmp_path / "in.jsonl", [{"session": "a", "strings": ["b"]}])
+                done = run("ingest", str(file), "--wait", "--json", env=second)
+                assert done.code == 0, done.err
+                shown = [done.err, _shown_by_celery("inspect", "conf", "--json", env=env)]
+                shown += [_shown_by_celery("report", env=env)]
+                assert up.stop() == 0
+            finally:
+                it.kill()
+        log = (data / "kato-tasks.log").read_text()
+        assert SECRET not in "".join([up.out, up.err, log, *shown])
+
+
+def _shown_by_celery(*arguments: str, env: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "celery", "-A", "kato_tasks.worker", *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, check=True, timeout=60)
+    assert "127.0.0.1" in done.stdout.decode()
+    return (done.stdout + done.stderr).decode()
+
+
+def test_brokers_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Variables of the team's own Celery, and a broker for another store, lead nowhere."""
+    foreign = f"redis://127.0.0.1:{free_port()}/0"
+    names = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", f"{PREFIX}BROKER_URL")
+    env = clean_environment(tmp_path, **dict.fromkeys(names, foreign))
+    with background("up", "--json", "--no-flower", env=env, folder=tmp_path) as up:
+        up.ready()
+        file = write_lines(tmp_path / "in.jsonl", [{"session": "a", "strings": ["b"]}])
+        done = run("ingest", str(file), "--wait", "--json", env=clean_environment(tmp_path))
+        assert done.code == 0, done.err
+        assert up.stop() == 0, up.err
+
+
+def test_the_data_folder_is_private(up: Up) -> None:
+    assert stat.S_IMODE((up.folder / "data").stat().st_mode) == stat.S_IRWXU
+
+
+def test_a_data_folder_that_cannot_be_used_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = run("up", "--data-dir", str(folder), env=clean_environment(tmp_path))
+        assert done.code == 2
+        assert done.err.startswith(f"Error: --data-dir {folder} cannot be used: ")
+        assert done.err.count("\n") == 1

@@ -202,3 +202,16 @@ def test_an_end_before_the_session_was_made_leaves_nothing_to_make(lanes: Lanes)
     lanes.append([request(KEY, group("", kind=Kind.DELETE))])
     deliver(lanes, 1, unbind=True)
     assert lanes.claim(KEY, most=1) == "empty"
+
+
+def test_a_request_longer_than_one_script_is_accepted_whole(
+    lanes: Lanes, registry: Registry
+) -> None:
+    parts = [group(*["x"] * 500) for _ in range(9)]
+    [answer] = lanes.append([request(KEY, *parts)])
+    assert isinstance(answer, Appended)
+    assert [one.first for one in answer.groups] == list(range(1, 4_500, 500))
+    assert answer.wake
+    progress = registry.progress(KEY)
+    assert progress is not None
+    assert progress.appended == 4_500

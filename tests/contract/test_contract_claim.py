@@ -130,8 +130,16 @@ def test_an_intent_is_refused_at_a_wrong_position_epoch_or_token(lanes: Lanes) -
 def test_an_intent_is_written_once(lanes: Lanes) -> None:
     append(lanes, "x")
     claimed = claim(lanes)
+    assert intend(lanes, claimed, 1)
+    assert not intend(lanes, claimed, 2)
+
+
+def test_the_same_intent_may_be_written_again(lanes: Lanes) -> None:
+    """The answer to the first may have been lost."""
+    append(lanes, "x")
+    claimed = claim(lanes)
     assert intend(lanes, claimed)
-    assert not intend(lanes, claimed)
+    assert intend(lanes, claimed)
 
 
 def test_nothing_is_settled_that_was_not_intended(lanes: Lanes) -> None:

@@ -51,7 +51,7 @@ VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
     "overdue": lambda r, s: RedisLanes(r, s).overdue(),
     "get": lambda r, s: RedisRegistry(r, s).get(KEY),
     "progress": lambda r, s: RedisRegistry(r, s).progress(KEY),
-    "outcome": lambda r, s: RedisRegistry(r, s).outcome(KEY, 1),
+    "outcome": lambda r, s: RedisRegistry(r, s).outcomes(KEY, 1, 1),
     "recent": lambda r, s: RedisRegistry(r, s).recent(limit=1),
     "walk": lambda r, s: list(RedisRegistry(r, s).walk()),
     "stats": lambda r, s: RedisRegistry(r, s).stats(),

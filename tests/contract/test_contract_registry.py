@@ -29,7 +29,7 @@ FULL = SessionSpec(
 def test_nothing_is_known_of_a_session_before_its_first_use(registry: Registry) -> None:
     assert registry.get(KEY) is None
     assert registry.progress(KEY) is None
-    assert registry.outcome(KEY, 1) is None
+    assert registry.outcomes(KEY, 1, 1).get(1) is None
     assert registry.recent(limit=10) == []
     assert list(registry.walk()) == []
     assert registry.stats() == Stats()
@@ -66,7 +66,7 @@ def test_an_outcome_may_hold_any_text(lanes: Lanes, registry: Registry) -> None:
     append(lanes, "x")
     said = Outcome(refusal='a "quoted"\nline with spaces, ü and {json}')
     deliver(lanes, 1, outcome=said)
-    assert registry.outcome(KEY, 1) == said
+    assert registry.outcomes(KEY, 1, 1).get(1) == said
 
 
 def test_the_latest_used_sessions_come_first_page_by_page(

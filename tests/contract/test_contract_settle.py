@@ -120,7 +120,7 @@ def test_a_refused_command_becomes_a_dead_letter_and_the_lane_goes_on(
 ) -> None:
     append(lanes, "x", "y")
     deliver(lanes, 1, refused=True, outcome=Outcome(refusal="no"))
-    assert registry.outcome(KEY, 1) == Outcome(refusal="no")
+    assert registry.outcomes(KEY, 1, 1).get(1) == Outcome(refusal="no")
     assert registry.progress(KEY) == Progress(appended=2, applied=1)
     assert payloads(claim(lanes)) == ["y"]
 
@@ -128,7 +128,7 @@ def test_a_refused_command_becomes_a_dead_letter_and_the_lane_goes_on(
 def test_every_command_of_a_settlement_has_its_outcome(lanes: Lanes, registry: Registry) -> None:
     append(lanes, "x", "y", "z")
     deliver(lanes, 2, outcome=Outcome(pattern=""))
-    assert [registry.outcome(KEY, seq) for seq in (1, 2, 3)] == [Outcome(pattern="")] * 2 + [None]
+    assert registry.outcomes(KEY, 1, 3) == dict.fromkeys((1, 2), Outcome(pattern=""))
 
 
 @pytest.mark.with_settings(outcomes=2)
@@ -138,9 +138,9 @@ def test_a_session_remembers_so_many_outcomes_and_forgets_the_oldest(
     append(lanes, "x", "y", "z")
     for number in (1, 2, 3):
         deliver(lanes, 1, outcome=Outcome(pattern=str(number)))
-    assert registry.outcome(KEY, 1) is None
-    assert registry.outcome(KEY, 2) == Outcome(pattern="2")
-    assert registry.outcome(KEY, 3) == Outcome(pattern="3")
+    assert registry.outcomes(KEY, 1, 1).get(1) is None
+    assert registry.outcomes(KEY, 2, 2).get(2) == Outcome(pattern="2")
+    assert registry.outcomes(KEY, 3, 3).get(3) == Outcome(pattern="3")
 
 
 def test_an_ended_session_has_no_binding(lanes: Lanes, registry: Registry) -> None:

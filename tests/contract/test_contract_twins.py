@@ -38,6 +38,7 @@ NOBODY: Final = Claim(
     applied=0,
     most=1,
     attempts=0,
+    learns=False,
     commands=(),
     now_ms=0,
 )
@@ -85,7 +86,7 @@ class Side:
 
     def seen(self) -> list[object]:
         """Return what else can be seen."""
-        outcomes = [self.registry.outcome(key, seq) for key in KEYS for seq in range(20)]
+        outcomes = [self.registry.outcomes(key, 0, 20) for key in KEYS]
         recent = {record.key for record in self.registry.recent(limit=9)}
         return [outcomes, recent, self.registry.stats()]
 

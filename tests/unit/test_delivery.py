@@ -7,7 +7,8 @@ from threading import Thread
 import pytest
 from memory_world import World, strings
 
-from kato_tasks.delivery import deliver_until, sweep
+from kato_tasks.delivery import deliver_until, ensure_session, sweep
+from kato_tasks.delivery.insist import insist
 from kato_tasks.errors import (
     AnswerLost,
     CallRejected,
@@ -17,13 +18,22 @@ from kato_tasks.errors import (
     KatoUnreachable,
     RouteMissing,
     ServerFault,
+    SessionInDoubt,
     SessionNotFound,
+    StoreUnavailable,
+    WaitTimeout,
 )
 from kato_tasks.models import Kind, Outcome, PredictionMode, SessionState, Turn
 from kato_tasks.testing import FakeCall
 
-REFUSED = [CallRejected("POST", "bad", 422), RouteMissing("POST", "no route", 404)]
-NOT_MADE = [KatoUnreachable("POST", "refused"), KatoBusy("POST", "busy", 503)]
+REFUSED = [CallRejected("POST", "bad", status) for status in (400, 413, 422)]
+NOT_MADE = [
+    KatoUnreachable("POST", "refused"),
+    KatoBusy("POST", "busy", 503),
+    RouteMissing("POST", "no route", 404),
+    CallRejected("POST", "a gateway wants a password", 401),
+    CallRejected("POST", "too many requests", 429),
+]
 UNKNOWN = [
     AnswerLost("POST", "time-out"),
     ServerFault("POST", "oops", 500),
@@ -171,7 +181,7 @@ def test_a_refused_batch_is_halved_until_the_bad_one_is_found(bad: int) -> None:
 def test_the_end_of_a_session_that_was_never_made_sends_nothing() -> None:
     with World() as world:
         world.session().delete()
-        assert world.deliver() is Turn.DONE
+        assert world.deliver_all() is Turn.DONE
         assert world.kato.calls == []
         assert world.record().state is SessionState.ENDED
 
@@ -182,7 +192,7 @@ def test_a_session_not_found_is_ended_once_exists_says_that_it_is_gone() -> None
         world.deliver()
         world.kato.sessions.clear()
         world.session().delete()
-        assert world.deliver() is Turn.DONE
+        assert world.deliver_all() is Turn.DONE
         assert world.kato.verbs()[-2:] == ["delete_session", "exists"]
         assert world.record().state is SessionState.ENDED
 
@@ -226,12 +236,14 @@ def test_a_session_that_could_not_be_made_is_made_later(error: KatoError) -> Non
         assert world.observed() == strings("x")
 
 
-def test_a_session_that_the_server_will_never_make_is_held() -> None:
+def test_a_session_that_its_server_does_not_make_waits_for_one_that_does() -> None:
     with World() as world:
         world.kato.fail("create_session", ConfigDropped("POST /sessions", "not taken: x", 200))
         observe(world, "x")
-        assert world.deliver() is Turn.HELD
-        assert "it cannot be made at the server" in str(world.record().doubt)
+        assert world.deliver() is Turn.PAUSED
+        assert world.record().doubt is None
+        assert world.deliver_all() is Turn.DONE
+        assert world.observed() == strings("x")
 
 
 def test_a_turn_that_is_over_leaves_the_rest_for_another() -> None:
@@ -287,6 +299,79 @@ def test_a_lane_waits_while_its_node_is_not_free() -> None:
         assert world.nodes.acquire(session.spec, wait=0) is not None
 
 
+def test_a_turn_gives_way_when_its_node_is_marked_on_the_way() -> None:
+    """From then on the node's calls go one at a time, over all workers."""
+    with World(batch_commands=1) as world:
+        observe(world, "x", "y")
+        always = world.session("b", node="a", predictions="always")
+        world.kato.on_call = lambda call: (
+            world.nodes.mark(always.spec) if call.verb == "observe" else None
+        )
+        assert world.deliver() is Turn.MORE
+        assert world.observed() == strings("x")
+        hold = world.nodes.acquire(always.spec, wait=0)
+        assert hold is not None
+        assert world.deliver() is Turn.PAUSED
+        world.nodes.release(hold)
+        world.deliver_all()
+        assert world.observed() == strings("x", "y")
+
+
+def test_a_turn_ends_when_it_loses_its_node() -> None:
+    with World(batch_commands=1) as world:
+        session = world.session(predictions="always")
+        session.observe_many([{"strings": ["x"]}, {"strings": ["y"]}])
+        world.kato.on_call = lambda _: world.store.holds.clear()
+        assert world.deliver() is Turn.MORE
+        assert len(world.kato.calls) == 1
+
+
+def test_what_the_server_has_set_to_learn_by_itself_goes_out_one_at_a_time() -> None:
+    """The create's answer says so, whatever the session's own config is."""
+    with World() as world:
+        world.kato.defaults = {"max_pattern_length": 3}
+        observe(world, "x", "y")
+        world.deliver_all()
+        assert world.kato.verbs() == ["create_session", "observe", "observe"]
+
+
+def test_a_step_whose_answer_was_lost_is_repeated() -> None:
+    answers = iter((StoreUnavailable("redis://x", "gone"), StoreUnavailable("redis://x", "gone")))
+
+    def step() -> str:
+        for error in answers:
+            raise error
+        return "done"
+
+    assert insist(step) == "done"
+
+
+def test_a_step_is_not_repeated_for_ever() -> None:
+    attempts = 0
+
+    def step() -> None:
+        nonlocal attempts
+        attempts += 1
+        raise StoreUnavailable("redis://x", "gone")
+
+    with pytest.raises(StoreUnavailable):
+        insist(step)
+    assert attempts == 3
+
+
+def test_ensuring_a_session_says_why_it_cannot_be_had() -> None:
+    with World() as world:
+        world.session().create()
+        made = ensure_session(world.deliverer, world.registry, "a", timeout=5)
+        assert made.session_id == "session-1"
+        world.kato.fail("observe", UNKNOWN[0])
+        observe(world, "x")
+        with pytest.raises(SessionInDoubt):
+            ensure_session(world.deliverer, world.registry, "a", timeout=5)
+        with pytest.raises(WaitTimeout):
+            ensure_session(world.deliverer, world.registry, "nobody", timeout=0)
+
+
 def test_a_worker_that_does_not_know_the_instance_leaves_the_lane_to_others() -> None:
     with World(instances="default=http://a,new=http://b") as world:
         world.session(instance="new").observe(["x"])
@@ -327,7 +412,7 @@ def test_what_was_done_is_counted() -> None:
             "observe_calls": 1,
             "refused": 1,
         }
-        assert sum(stats.latency.values()) == 4
+        assert sum(stats.latency.values()) == 3
 
 
 def test_delivering_until_a_position_stops_there_or_at_doubt() -> None:

@@ -40,7 +40,7 @@ SENTENCES: list[tuple[KatoTasksError, str]] = [
         SessionConflict("k", "node", "a", "b"),
         (
             "Session 'k' already has the node 'a', not 'b'; leave node out, or delete the session "
-            "first."
+            "and wait for that."
         ),
     ),
     (StoreUnavailable("redis://h", "gone"), "The store at redis://h is not available: gone."),

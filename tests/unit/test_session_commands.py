@@ -116,7 +116,7 @@ def test_creating_a_session_has_it_made_once() -> None:
     with World() as world:
         world.session(config={"recall_threshold": 0.5}).create()
         assert world.wake.calls == [("a",)]
-        assert world.deliver() is Turn.DONE
+        assert world.deliver_all() is Turn.DONE
         world.session().create()
         assert world.deliver() is Turn.DONE
         assert world.kato.verbs() == ["create_session"]
@@ -125,11 +125,42 @@ def test_creating_a_session_has_it_made_once() -> None:
         assert world.record().state is SessionState.ACTIVE
 
 
+def test_waiting_tells_of_any_command_that_was_refused() -> None:
+    """Not of the last one only: the others took effect."""
+    with World() as world:
+        world.kato.refused = {b'{"strings":["1"]}'}
+        receipt = world.session().observe_many(many(3))
+        world.deliver_all()
+        with pytest.raises(CommandRefused) as refusal:
+            receipt.wait(timeout=1)
+        assert refusal.value.seq == 2
+
+
+def test_a_long_call_is_cut_for_the_store_and_answered_whole() -> None:
+    with World() as world:
+        receipt = world.session().observe_many(many(4_321), command_id="long")
+        assert (receipt.first, receipt.seq, receipt.added) == (1, 4_321, 4_321)
+        again = world.session().observe_many(many(4_321), command_id="long")
+        assert (again.first, again.seq, again.added) == (1, 4_321, 0)
+
+
+def test_a_session_created_after_its_end_is_made_anew() -> None:
+    """The end still waits in the lane when the new life is asked for."""
+    with World() as world:
+        world.session().observe(["x"])
+        world.deliver_all()
+        world.session().delete()
+        world.session().create()
+        world.deliver_all()
+        assert world.kato.verbs().count("create_session") == 2
+        assert world.record().state is SessionState.ACTIVE
+
+
 def test_an_end_before_the_session_was_made_leaves_nothing_to_make() -> None:
     with World() as world:
         world.session().create()
         world.session().delete()
-        assert world.deliver() is Turn.DONE
+        assert world.deliver_all() is Turn.DONE
         assert world.deliver() is Turn.DONE
         assert world.kato.calls == []
         assert world.record().state is SessionState.ENDED

@@ -75,7 +75,6 @@ def test_an_unknown_setting_is_refused() -> None:
     ("text", "instances"),
     [
         ("http://kato:1", {"default": "http://kato:1"}),
-        ("http://kato:1/?a=b", {"default": "http://kato:1/?a=b"}),
         (" a=http://a:1 , b = https://b:2 ,", {"a": "http://a:1", "b": "https://b:2"}),
         ('{"a": "http://a:1", "b": "https://b:2"}', {"a": "http://a:1", "b": "https://b:2"}),
     ],
@@ -92,7 +91,9 @@ def test_instances_by_name(text: str, instances: dict[str, str]) -> None:
         ("", "at least one name=url"),
         ("a=http://a,a=http://b", "every name once"),
         ("http://a,http://b", "every name once"),
-        ("a=ftp://a", "http:// or https:// URLs"),
+        ("a=ftp://a", "http:// or https:// URLs of a host"),
+        ("a=http://", "http:// or https:// URLs of a host"),
+        ("a=http://a/?b=c", "http:// or https:// URLs of a host"),
         ("a=", "http:// or https:// URLs"),
         ("kato:8000", "http:// or https:// URLs"),
         ("=http://a", "1 to 63 letters"),

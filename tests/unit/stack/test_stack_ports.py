@@ -77,9 +77,3 @@ def test_waiting_ends_after_the_timeout() -> None:
     started = time.monotonic()
     assert not wait_for_port("127.0.0.1", free_port(), timeout=0.2)
     assert 0.2 <= time.monotonic() - started < 2
-
-
-def test_waiting_ends_when_the_server_is_known_to_be_dead() -> None:
-    started = time.monotonic()
-    assert not wait_for_port("127.0.0.1", free_port(), timeout=30, alive=lambda: False)
-    assert time.monotonic() - started < 2

@@ -61,6 +61,21 @@ def test_the_environment_is_added_to(tmp_path: Path, monkeypatch: pytest.MonkeyP
         wait_until(lambda: "| knew" in stack.log_text())
 
 
+def test_what_is_to_be_dropped_is_not_inherited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the case of its name; what the spec itself sets stays."""
+    for name in ("CELERY_BROKER_URL", "celery_loader", "KT_A", "KT_B"):
+        monkeypatch.setenv(name, "inherited")
+    code = f"""
+import os
+print({{n: v for n, v in os.environ.items() if n.upper().startswith(('CELERY_', 'KT_'))}})
+{SLEEP}"""
+    spec = child("a", code, env={"KT_A": "set"}, drop=("CELERY_", "KT_"))
+    with running(tmp_path, spec) as stack:
+        wait_until(lambda: "| {'KT_A': 'set'}" in stack.log_text())
+
+
 def test_broken_pipes_end_a_child_as_in_a_shell(tmp_path: Path) -> None:
     """The interpreter of the launcher ignores SIGPIPE; the command must not inherit that."""
     command = ["sh", "-c", "yes | head -n 1; echo done; exec sleep 60"]
