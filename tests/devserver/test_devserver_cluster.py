@@ -97,7 +97,7 @@ def _team(client: httpx.Client, node: str) -> tuple[Live, Live]:
 
 
 def test_predicting_observes_of_one_node_wedge_the_process() -> None:
-    with running() as (process, client):
+    with running("--interleave-ms", "20") as (process, client):
         first, second = _team(client, "wedged")
         calls = [(f"{s.path}/observe", {"strings": ["a"]}) for s in (first, second)] * 20
         with pytest.raises(httpx.ReadTimeout):
