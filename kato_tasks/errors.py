@@ -181,7 +181,7 @@ class SessionInDoubt(KatoTasksError):
     def __str__(self) -> str:
         return (
             f"Session {self.key!r} is in doubt ({self.reason}); "
-            "its commands are kept and none is sent."
+            "its commands, those just accepted too, are kept in order and none is sent."
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Collection, Mapping
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -16,6 +18,11 @@ from kato_tasks.observations import explain
 
 PREFIX = "KATO_TASKS_"
 """What the environment variables begin with: ``redis_url`` is ``KATO_TASKS_REDIS_URL``."""
+
+_NO_SETTINGS = ("RUN_FILE",)
+"""Variables of ours that tools read by themselves: where ``kato-tasks up`` leaves its address."""
+_TESTS = "TEST_"
+_USERINFO = re.compile(r"//[^/\s,]*@")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
 
@@ -145,12 +152,26 @@ class Settings(BaseSettings):
         """Return the settings of the environment, with ``overrides`` on top.
 
         Raises:
-            InvalidInput: A value is out of its range; the sentence names the setting.
+            InvalidInput: A value is out of its range, or a variable names no setting; the
+                sentence says which.
         """
+        _check_variables(tuple(cls.model_fields))
         try:
             return cls.model_validate(overrides) if overrides else cls()
         except ValidationError as error:
             raise explain(error, "setting") from None
+
+
+def _check_variables(fields: Collection[str]) -> None:
+    """Refuse variables that look like settings and are none: most likely one is misspelt."""
+    for variable in os.environ:
+        name = variable.removeprefix(PREFIX)
+        if name in (variable, *_NO_SETTINGS) or name.startswith(_TESTS):
+            continue
+        if name.lower() not in fields:
+            raise InvalidInput(
+                f"variable {variable}", "names no setting", f"{PREFIX}* as documented"
+            )
 
 
 def parse_instances(text: str) -> dict[str, str]:
@@ -168,7 +189,7 @@ def _parse_pairs(setting: str, text: str) -> dict[str, str]:
     pairs = [_pair(part.strip()) for part in text.split(",") if part.strip()]
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise InvalidInput(setting, f"is {text!r}", "every name once")
+        raise InvalidInput(setting, f"is {_shown(text)}", "every name once")
     return values
 
 
@@ -177,7 +198,7 @@ def _read_json(setting: str, text: str) -> dict[str, str]:
         return TypeAdapter(dict[str, str]).validate_json(text)
     except ValidationError:
         allowed = f"a JSON object of {'URLs' if setting == 'instances' else 'words'} by name"
-        raise InvalidInput(setting, f"is {text!r}", allowed) from None
+        raise InvalidInput(setting, f"is {_shown(text)}", allowed) from None
 
 
 def _pair(part: str) -> tuple[str, str]:
@@ -205,6 +226,11 @@ def _check_url(url: str) -> str:
         sound = False
     if not sound or parts.query or parts.fragment:
         raise InvalidInput(
-            "instances", f"has the URL {url!r}", "http:// or https:// URLs of a host"
+            "instances", f"has the URL {_shown(url)}", "http:// or https:// URLs of a host"
         )
     return url.rstrip("/")
+
+
+def _shown(text: str) -> str:
+    """Return a text as an error may show it: without what stands before the host of a URL."""
+    return repr(_USERINFO.sub("//***@", text))

@@ -68,7 +68,7 @@ def node_counts(census: Census, looks: Iterable[Look]) -> Iterator[Finding]:
         yield Finding(
             severity=_severity(count, limit),
             subject=look.name,
-            sentence=f"has {registered} nodes in the registry{seen}, of {limit} that one process "
+            sentence=f"has {_nodes(registered)} in the registry{seen}, of {limit} that one process "
             "keeps.",
             advice=_advice(count, limit),
         )
@@ -122,3 +122,7 @@ def _names(names: Iterable[str]) -> str:
     ordered = sorted(names)
     shown = ", ".join(repr(name) for name in ordered[:_SHOWN])
     return shown if len(ordered) <= _SHOWN else f"{shown} and {len(ordered) - _SHOWN} more"
+
+
+def _nodes(count: int) -> str:
+    return "1 node" if count == 1 else f"{count} nodes"

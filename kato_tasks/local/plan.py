@@ -172,7 +172,6 @@ def _worker(
     data_dir: Path, number: int, environment: Mapping[str, str], patience: float
 ) -> ProcessSpec:
     ready = data_dir / f"worker-{number}.ready"
-    ready.unlink(missing_ok=True)
     return ProcessSpec(
         name=f"worker-{number}",
         command=[
@@ -181,7 +180,7 @@ def _worker(
         ],
         env={**environment, f"{PREFIX}READY_FILE": str(ready)},
         drop=_HIDDEN,
-        ready=ready.exists,
+        ready=_Touched(ready),
         ready_timeout=patience,
         stop_timeout=40.0,
     )
@@ -209,3 +208,21 @@ def _flower(port: int, environment: Mapping[str, str], patience: float) -> Proce
 
 def _listens(port: int) -> Callable[[], bool]:
     return lambda: wait_for_port(HOST, port, timeout=_LOOK)
+
+
+class _Touched:
+    """Says once that a file was written anew: a worker killed earlier may have left it behind."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._written()
+
+    def __call__(self) -> bool:
+        before, self._seen = self._seen, self._written()
+        return self._seen is not None and self._seen != before
+
+    def _written(self) -> int | None:
+        try:
+            return self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None

@@ -58,7 +58,10 @@ SENTENCES: list[tuple[KatoTasksError, str]] = [
     (CommandRefused("k", 3, "no"), "KATO refused command 3 of session 'k': no"),
     (
         SessionInDoubt("k", "lost"),
-        "Session 'k' is in doubt (lost); its commands are kept and none is sent.",
+        (
+            "Session 'k' is in doubt (lost); "
+            "its commands, those just accepted too, are kept in order and none is sent."
+        ),
     ),
     (KatoError(CALL, "time-out"), f"{CALL} got no answer: time-out"),
     (KatoError(CALL, "bad", 422), f"{CALL} answered 422: bad"),

@@ -124,3 +124,25 @@ def test_settings_are_frozen() -> None:
     settings = Settings.load()
     with pytest.raises(ValidationError, match="frozen"):
         settings.lease = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "text", ["a=ftp://u:secret@h", "a=http://u:secret@h,a=http://b", '{"a": "http://u:secret@h"']
+)
+def test_a_password_in_a_url_is_not_shown(text: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        Settings.load(instances=text)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_variable_that_names_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is most likely misspelt, and the setting it meant would go unnoticed."""
+    monkeypatch.setenv("KATO_TASKS_DEDUP_ID", "5")
+    with pytest.raises(InvalidInput, match="variable KATO_TASKS_DEDUP_ID names no setting"):
+        Settings.load()
+
+
+def test_variables_of_the_tools_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KATO_TASKS_RUN_FILE", "run.json")
+    monkeypatch.setenv("KATO_TASKS_TEST_AMQP_URL", "amqp://x")
+    assert Settings.load().shards == 16
