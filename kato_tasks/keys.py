@@ -16,7 +16,7 @@ key           type     lifetime
 ``dead``      stream   permanent; bounded in length
 ``stats``     hash     permanent; a fixed set of fields
 ``…:node``    string   the lease time, renewed while a call is under way
-``…:alone``   string   the retention setting after its last session was created
+``…:alone``   string   the retention setting after the last turn of a session that needs it
 ============  =======  ==========================================================================
 """
 

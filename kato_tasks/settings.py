@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -19,9 +20,8 @@ from kato_tasks.observations import explain
 PREFIX = "KATO_TASKS_"
 """What the environment variables begin with: ``redis_url`` is ``KATO_TASKS_REDIS_URL``."""
 
-_NO_SETTINGS = ("RUN_FILE",)
-"""Variables of ours that tools read by themselves: where ``kato-tasks up`` leaves its address."""
-_TESTS = "TEST_"
+_ALIKE = 0.8
+"""How alike a variable and a setting are, of 1, for the one to be the other misspelt."""
 _USERINFO = re.compile(r"//[^/\s,]*@")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
@@ -162,16 +162,19 @@ class Settings(BaseSettings):
             raise explain(error, "setting") from None
 
 
-def _check_variables(fields: Collection[str]) -> None:
-    """Refuse variables that look like settings and are none: most likely one is misspelt."""
+def _check_variables(fields: Sequence[str]) -> None:
+    """Refuse variables that are a setting misspelt.
+
+    Others with our prefix are not ours to refuse: an orchestrator that runs a service of this name
+    adds ``KATO_TASKS_PORT`` and its like to every process.
+    """
     for variable in os.environ:
-        name = variable.removeprefix(PREFIX)
-        if name in (variable, *_NO_SETTINGS) or name.startswith(_TESTS):
-            continue
-        if name.lower() not in fields:
-            raise InvalidInput(
-                f"variable {variable}", "names no setting", f"{PREFIX}* as documented"
-            )
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and name not in fields:
+            meant = difflib.get_close_matches(name, fields, n=1, cutoff=_ALIKE)
+            if meant:
+                allowed = f"{PREFIX}{meant[0].upper()}, if that is meant"
+                raise InvalidInput(f"variable {variable}", "names no setting", allowed)
 
 
 def parse_instances(text: str) -> dict[str, str]:

@@ -135,14 +135,18 @@ def test_a_password_in_a_url_is_not_shown(text: str) -> None:
     assert "secret" not in str(refusal.value)
 
 
-def test_a_variable_that_names_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is most likely misspelt, and the setting it meant would go unnoticed."""
+def test_a_misspelt_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The setting that was meant would go unnoticed."""
     monkeypatch.setenv("KATO_TASKS_DEDUP_ID", "5")
-    with pytest.raises(InvalidInput, match="variable KATO_TASKS_DEDUP_ID names no setting"):
+    with pytest.raises(InvalidInput, match=r"DEDUP_ID names no setting; allowed: .*_DEDUP_IDS, if"):
         Settings.load()
 
 
-def test_variables_of_the_tools_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KATO_TASKS_RUN_FILE", "run.json")
-    monkeypatch.setenv("KATO_TASKS_TEST_AMQP_URL", "amqp://x")
+@pytest.mark.parametrize(
+    "name", ["RUN_FILE", "TEST_AMQP_URL", "PORT", "SERVICE_HOST", "PORT_8000_TCP_ADDR"]
+)
+def test_variables_of_tools_and_orchestrators_are_no_settings(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"KATO_TASKS_{name}", "x")
     assert Settings.load().shards == 16
