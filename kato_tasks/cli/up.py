@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -19,6 +22,8 @@ from kato_tasks.local import LocalStack, Plan, make_plan, set_variables
 from kato_tasks.scripts.runner import hide_password
 from kato_tasks.settings import PREFIX, parse_instances
 from kato_tasks.stack import Event, default_run_file, ping_store, read_run_file
+
+_LOOK: Final = 0.1
 
 
 @click.command()
@@ -101,11 +106,38 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
     yield data_dir.resolve()
 
 
+class _Wish(threading.Event):
+    """An event that a signal handler may set.
+
+    It takes no lock: the handler runs in the thread that waits for the event, and would wait for
+    itself if that one held the lock just then.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made = False
+
+    def is_set(self) -> bool:
+        """Tell whether it is set."""
+        return self._made
+
+    def set(self) -> None:
+        """Set it."""
+        self._made = True
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, and for at most ``timeout`` seconds; it is noticed in 0.1 s."""
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._made and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK))
+        return self._made
+
+
 class _Stop:
     """What SIGTERM and Ctrl-C do: break off a start, then ask for a stop, then hurry it up."""
 
     def __init__(self) -> None:
-        self.wanted = threading.Event()
+        self.wanted = _Wish()
         self.interrupts = True
 
     def __call__(self, _number: int, _frame: object) -> None:
