@@ -6,10 +6,12 @@
     ├── InvalidInput            refused before it was accepted; nothing was stored
     │   └── UnknownInstance     an instance name that the settings do not define
     ├── SessionConflict         a key that is in use with another node or instance
+    ├── LaneFull                too many commands wait already; nothing was accepted
     ├── StoreUnavailable        our Redis did not answer in time
+    ├── ReceiptLost             our Redis has lost a command that it had accepted
     ├── WaitTimeout             a wait ended before what it waited for
     ├── CommandRefused          KATO refused a command for good; it is a dead letter
-    ├── SessionInDoubt          a session is held until its last call has been looked at
+    ├── SessionParked           nothing is sent to a session until somebody unparks it
     └── KatoError               what a KATO server answered, or did not
         ├── Retryable           nothing happened at the server; the same call may be repeated
         │   ├── KatoUnreachable     no connection could be made
@@ -98,6 +100,31 @@ class SessionConflict(KatoTasksError):
         )
 
 
+class LaneFull(KatoTasksError):
+    """Too many commands of a session wait for delivery; nothing of the call was accepted.
+
+    The same call, with the same ``command_id``, may be repeated later.
+
+    Args:
+        key: The session key.
+        waiting: How many commands wait.
+        limit: How many may.
+    """
+
+    def __init__(self, key: str, waiting: int, limit: int) -> None:
+        super().__init__(key, waiting, limit)
+        self.key = key
+        self.waiting = waiting
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"{self.waiting} commands of session {self.key!r} wait already, of {self.limit} that "
+            "may (KATO_TASKS_LANE_COMMANDS); nothing was accepted. Repeat the call later, or see "
+            "why its server does not take them (kato-tasks doctor)."
+        )
+
+
 class StoreUnavailable(KatoTasksError):
     """Our Redis (or Valkey) did not answer in time.
 
@@ -123,6 +150,31 @@ class StoreUnavailable(KatoTasksError):
         return (
             f"{sentence} The commands may or may not have been accepted; "
             "repeating them with the same command_id is safe."
+        )
+
+
+class ReceiptLost(KatoTasksError):
+    """A command that was accepted, and that the store knows nothing of any more.
+
+    The store has lost its last moments: it was restarted without its data, or another one has
+    taken its place (see docs/guarantees.md). Sending the command again is safe.
+
+    Args:
+        key: The session key.
+        command_id: The command's id.
+        seq: The position that its receipt names.
+    """
+
+    def __init__(self, key: str, command_id: str, seq: int) -> None:
+        super().__init__(key, command_id, seq)
+        self.key = key
+        self.command_id = command_id
+        self.seq = seq
+
+    def __str__(self) -> str:
+        return (
+            f"The store has lost command {self.seq} of session {self.key!r} "
+            f"(command_id {self.command_id!r}), which it had accepted; send it again."
         )
 
 
@@ -165,12 +217,12 @@ class CommandRefused(KatoTasksError):
         return f"KATO refused command {self.seq} of session {self.key!r}: {self.reason}"
 
 
-class SessionInDoubt(KatoTasksError):
-    """A session whose last call may or may not have taken effect; nothing is sent to it.
+class SessionParked(KatoTasksError):
+    """A session to which nothing is sent until somebody unparks it.
 
     Args:
         key: The session key.
-        reason: Why it is in doubt.
+        reason: Why it is parked.
     """
 
     def __init__(self, key: str, reason: str) -> None:
@@ -180,8 +232,8 @@ class SessionInDoubt(KatoTasksError):
 
     def __str__(self) -> str:
         return (
-            f"Session {self.key!r} is in doubt ({self.reason}); "
-            "its commands, those just accepted too, are kept in order and none is sent."
+            f"Session {self.key!r} is parked ({self.reason}); its commands, those just accepted "
+            "too, are kept in order and none is sent until 'kato-tasks lanes unpark' is told."
         )
 
 

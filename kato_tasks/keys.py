@@ -8,6 +8,7 @@ key           type     lifetime
 ============  =======  ==========================================================================
 ``s:<key>``   hash     while commands wait: for ever; else the retention setting after last use
 ``l:<key>``   list     exists only while commands wait
+``j:<key>``   list     as its session's record; bounded in length
 ``ids:<key>`` zset     the dedup setting after the last append; bounded in length
 ``out:<key>`` zset     a day after the last outcome; bounded in length
 ``lease:…``   string   the lease time, renewed while a call is under way
@@ -35,6 +36,7 @@ class SessionKeys:
 
     session: str
     lane: str
+    journal: str
     ids: str
     outcomes: str
     lease: str
@@ -66,6 +68,7 @@ class Keys:
         return SessionKeys(
             session=f"{slot}:s:{key}",
             lane=f"{slot}:l:{key}",
+            journal=f"{slot}:j:{key}",
             ids=f"{slot}:ids:{key}",
             outcomes=f"{slot}:out:{key}",
             lease=f"{slot}:lease:{key}",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from kato_tasks.errors import SessionConflict
+from kato_tasks.errors import LaneFull, SessionConflict
 from kato_tasks.keys import Keys, SessionKeys
 from kato_tasks.models import (
     PART,
@@ -17,14 +17,25 @@ from kato_tasks.models import (
     Command,
     Group,
     Intent,
+    Journal,
+    Learning,
     Lease,
     NoClaim,
+    Outcome,
     Settlement,
+    Switch,
 )
-from kato_tasks.scripts import Runner, calls
+from kato_tasks.scripts import Call, Runner, calls
 from kato_tasks.settings import Settings
 
 _COMMANDS_PER_SCRIPT: Final = 2_000
+
+Refusal = SessionConflict | LaneFull
+"""Why the store did not accept the commands of a request."""
+
+
+_NEVER: Final = Learning()
+"""The server does not learn by itself."""
 
 
 class Wake(Protocol):
@@ -42,7 +53,7 @@ class Wake(Protocol):
 class Lanes(Protocol):
     """What a store of lanes can do. Every verb is atomic, and safe to repeat."""
 
-    def append(self, requests: Sequence[Append]) -> list[Appended | SessionConflict]:
+    def append(self, requests: Sequence[Append]) -> list[Appended | Refusal]:
         """Accept commands, each group once per ``command_id``, in one round trip.
 
         The requests of one call are accepted in order, one by one: when one is refused, those
@@ -50,7 +61,7 @@ class Lanes(Protocol):
 
         Returns:
             One answer per request, in order: that it was accepted, or, as a value and not
-            raised, the conflict for which it was refused.
+            raised, why it was refused.
 
         Raises:
             StoreUnavailable: No answer in time; repeating the same call is safe.
@@ -61,13 +72,13 @@ class Lanes(Protocol):
         """Take the lease of a lane and read up to ``most`` of its commands."""
         ...
 
-    def bind(self, lease: Lease, session_id: str, *, learns: bool = False) -> Lease | None:
+    def bind(self, lease: Lease, session_id: str, *, learning: Learning = _NEVER) -> Lease | None:
         """Bind a session to the server-side session that was made for it.
 
         Args:
             lease: The lease.
             session_id: The server's name for it.
-            learns: True if the server learns by itself in this session.
+            learning: How the server learns by itself in it.
 
         Returns:
             The lease to go on with, or None if it is lost.
@@ -76,6 +87,10 @@ class Lanes(Protocol):
 
     def intend(self, lease: Lease, intent: Intent) -> bool:
         """Write down what is about to be sent; False if the lease is lost: send nothing."""
+        ...
+
+    def withdraw(self, lease: Lease) -> bool:
+        """Take an intent back whose call has not happened; False if the lease is lost."""
         ...
 
     def settle(
@@ -89,21 +104,73 @@ class Lanes(Protocol):
         """
         ...
 
+    def journal(self, lease: Lease, applied: int) -> Journal | None:
+        """Read what made a session what it is; None if the lease is lost.
+
+        Args:
+            lease: The lease.
+            applied: Position of the last delivered command, as the caller knows it.
+        """
+        ...
+
+    def switch(self, lease: Lease, applied: int, to: Switch) -> Lease | None:
+        """Bind a session to a server-side session that was made anew of its journal.
+
+        An intent goes, unless the switch brings one; so does what the session was suspected of.
+
+        Args:
+            lease: The lease.
+            applied: Position of the last delivered command, as the caller knows it.
+            to: What to bind it to; the session it has, to say that this is what it must be.
+
+        Returns:
+            The lease to go on with, or None if it is lost.
+        """
+        ...
+
     def release(
-        self, lease: Lease, *, pause: float = 0.0, most: int | None = None, failed: bool = False
+        self,
+        lease: Lease,
+        *,
+        pause: float = 0.0,
+        most: int | None = None,
+        failed: bool = False,
+        doubt: str = "",
     ) -> bool:
         """Give a lease back with work left; False if it was lost already.
 
         Args:
             lease: The lease.
             pause: Seconds before the sweep looks at the lane again.
-            most: Commands per call from now on, until one is settled.
+            most: Commands per call from now on, until one is settled; attempts count anew.
             failed: Count a failed attempt.
+            doubt: What has to be looked at before anything else is sent: the intent stays. If
+                it is empty, the intent goes: its call has not happened.
         """
         ...
 
-    def hold(self, lease: Lease, reason: str) -> bool:
-        """Hold a session in doubt: nothing is sent to it; False if the lease was lost."""
+    def park(self, lease: Lease, reason: str, *, outcome: Outcome | None = None) -> bool:
+        """Park a lane: nothing is sent until it is unparked; False if the lease was lost.
+
+        Args:
+            lease: The lease.
+            reason: Why.
+            outcome: What the server says of the first command, if that is the reason: it stays
+                in the lane and becomes a dead letter too.
+        """
+        ...
+
+    def unpark(self, key: str, *, drop: bool = False) -> bool:
+        """Let a parked lane go on; False if it is not parked.
+
+        Args:
+            key: The session key.
+            drop: Drop the command that the server did not take, if it was parked for one.
+        """
+        ...
+
+    def count(self, key: str, counts: Mapping[str, int]) -> None:
+        """Raise counters of the session's shard."""
         ...
 
     def renew(self, lease: Lease) -> bool:
@@ -131,40 +198,51 @@ class RedisLanes:
         self._runner = runner
         self._settings = settings
         self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
+        self._lossless = ""
 
-    def append(self, requests: Sequence[Append]) -> list[Appended | SessionConflict]:
+    def append(self, requests: Sequence[Append]) -> list[Appended | Refusal]:
         """See :meth:`Lanes.append`."""
         if not requests:
             return []
         parts = [list(_parts(request)) for request in requests]
-        ready = [
-            calls.append(self._of(part.key), part, self._settings)
-            for request in parts
-            for part in request
-        ]
+        ready = [self._append(part, following) for request in parts for part, following in request]
         replies = iter(self._runner.run_all(ready, command_ids=_command_ids(requests)))
         return [
-            _whole([calls.read_appended(part, next(replies)) for part in request])
+            _whole(
+                [calls.read_appended(part, next(replies), self._settings) for part, _ in request]
+            )
             for request in parts
         ]
 
     def claim(self, key: str, *, most: int) -> Claim | NoClaim:
         """See :meth:`Lanes.claim`."""
         token = secrets.token_hex(8)
-        reply = self._runner.run(calls.claim(self._of(key), key, token, most, self._settings))
+        reply = self._claim(key, token, most)
+        if isinstance(reply, calls.Restarted):
+            if self._runner.lost_nothing():
+                self._lossless = reply.run_id
+                reply = self._claim(key, token, most)
+            else:
+                reply = self._claim(key, token, most, doubtful=reply.run_id)
         if isinstance(reply, NoClaim):
             return reply
+        if isinstance(reply, calls.Restarted):
+            # Once more in between; the next claim sees to it.
+            return NoClaim.BUSY
         return calls.read_claim(key, token, most, reply)
 
-    def bind(self, lease: Lease, session_id: str, *, learns: bool = False) -> Lease | None:
+    def bind(self, lease: Lease, session_id: str, *, learning: Learning = _NEVER) -> Lease | None:
         """See :meth:`Lanes.bind`."""
-        call = calls.bind(self._of(lease.key), lease, session_id, learns=learns)
-        epoch = self._runner.run(call)
-        return Lease(key=lease.key, token=lease.token, epoch=epoch) if epoch else None
+        call = calls.bind(self._of(lease.key), lease, session_id, learning)
+        return _with_epoch(lease, self._runner.run(call))
 
     def intend(self, lease: Lease, intent: Intent) -> bool:
         """See :meth:`Lanes.intend`."""
         return self._runner.run(calls.intend(self._of(lease.key), lease, intent))
+
+    def withdraw(self, lease: Lease) -> bool:
+        """See :meth:`Lanes.withdraw`."""
+        return self._runner.run(calls.withdraw(self._of(lease.key), lease))
 
     def settle(
         self, lease: Lease, settlement: Settlement
@@ -178,8 +256,23 @@ class RedisLanes:
         epoch, commands = settled
         return Lease(key=lease.key, token=lease.token, epoch=epoch), commands
 
+    def journal(self, lease: Lease, applied: int) -> Journal | None:
+        """See :meth:`Lanes.journal`."""
+        return self._runner.run(calls.journal(self._of(lease.key), lease, applied))
+
+    def switch(self, lease: Lease, applied: int, to: Switch) -> Lease | None:
+        """See :meth:`Lanes.switch`."""
+        call = calls.switch(self._of(lease.key), lease, applied, to)
+        return _with_epoch(lease, self._runner.run(call))
+
     def release(
-        self, lease: Lease, *, pause: float = 0.0, most: int | None = None, failed: bool = False
+        self,
+        lease: Lease,
+        *,
+        pause: float = 0.0,
+        most: int | None = None,
+        failed: bool = False,
+        doubt: str = "",
     ) -> bool:
         """See :meth:`Lanes.release`."""
         call = calls.release(
@@ -188,13 +281,24 @@ class RedisLanes:
             pause=pause,
             most=most,
             failed=failed,
+            doubt=doubt,
             settings=self._settings,
         )
         return self._runner.run(call)
 
-    def hold(self, lease: Lease, reason: str) -> bool:
-        """See :meth:`Lanes.hold`."""
-        return self._runner.run(calls.hold(self._of(lease.key), lease, reason))
+    def park(self, lease: Lease, reason: str, *, outcome: Outcome | None = None) -> bool:
+        """See :meth:`Lanes.park`."""
+        call = calls.park(self._of(lease.key), lease, reason, outcome, self._settings)
+        return self._runner.run(call)
+
+    def unpark(self, key: str, *, drop: bool = False) -> bool:
+        """See :meth:`Lanes.unpark`."""
+        call = calls.unpark(self._of(key), key, drop=drop, settings=self._settings)
+        return self._runner.run(call)
+
+    def count(self, key: str, counts: Mapping[str, int]) -> None:
+        """See :meth:`Lanes.count`."""
+        self._runner.run(calls.count(self._of(key), counts))
 
     def renew(self, lease: Lease) -> bool:
         """See :meth:`Lanes.renew`."""
@@ -222,25 +326,52 @@ class RedisLanes:
     def _of(self, key: str) -> SessionKeys:
         return self._keys.session(key)
 
+    def _append(self, part: Append, following: int) -> Call[list[Any]]:
+        return calls.append(self._of(part.key), part, self._settings, following=following)
 
-def _parts(request: Append) -> Iterator[Append]:
-    """Cut a long request, so that one script runs for some milliseconds only."""
+    def _claim(
+        self, key: str, token: str, most: int, *, doubtful: str = ""
+    ) -> NoClaim | calls.Restarted | list[Any]:
+        call = calls.claim(
+            self._of(key),
+            key,
+            token,
+            most,
+            self._settings,
+            lossless=self._lossless,
+            doubtful=doubtful,
+        )
+        return self._runner.run(call)
+
+
+def _with_epoch(lease: Lease, epoch: int) -> Lease | None:
+    return replace(lease, epoch=epoch) if epoch else None
+
+
+def _parts(request: Append) -> Iterator[tuple[Append, int]]:
+    """Cut a long request, so that one script runs for some milliseconds only.
+
+    Yields:
+        Each part, and how many commands the later ones bring.
+    """
+    left = sum(len(group.payloads) for group in request.groups)
     groups: list[Group] = []
     commands = 0
     for group in request.groups:
         if groups and commands + len(group.payloads) > _COMMANDS_PER_SCRIPT:
-            yield replace(request, groups=tuple(groups))
+            left -= commands
+            yield replace(request, groups=tuple(groups)), left
             groups, commands = [], 0
         groups.append(group)
         commands += len(group.payloads)
-    yield replace(request, groups=tuple(groups))
+    yield replace(request, groups=tuple(groups)), 0
 
 
-def _whole(answers: Sequence[Appended | SessionConflict]) -> Appended | SessionConflict:
+def _whole(answers: Sequence[Appended | Refusal]) -> Appended | Refusal:
     """Return one answer for all parts of a request."""
     accepted = [answer for answer in answers if isinstance(answer, Appended)]
     if len(accepted) < len(answers):
-        return next(answer for answer in answers if isinstance(answer, SessionConflict))
+        return next(answer for answer in answers if not isinstance(answer, Appended))
     return Appended(
         groups=tuple(group for answer in accepted for group in answer.groups),
         wake=any(answer.wake for answer in accepted),

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """Make a pattern of the short-term memory and empty it."""
     CLEAR_STM = "c"
     """Empty the short-term memory, its accumulators and its clock."""
+    CONFIGURE = "g"
+    """Change some keys of the session's config."""
     DELETE = "d"
     """End the session; a later command under its key starts an empty one."""
 
@@ -44,6 +46,37 @@ class DialectName(StrEnum):
     """As KATO's session guide writes."""
 
 
+class AnomalyPolicy(StrEnum):
+    """What happens where a server has another memory of a session than it must have."""
+
+    REHOME = "rehome"
+    """The session is made anew of its journal."""
+    PARK = "park"
+    """Nothing more is sent to it until a person says so."""
+    ACCEPT = "accept"
+    """What the server has is what counts from now on."""
+
+
+class LearnDoubt(StrEnum):
+    """What happens to a learn of which cannot be told whether it was counted."""
+
+    RESEND = "resend"
+    """It is sent again: it may count twice."""
+    SKIP = "skip"
+    """It is taken for done: it may not count at all."""
+    PARK = "park"
+    """The lane waits for a person."""
+
+
+class PoisonPolicy(StrEnum):
+    """What happens to a lane whose server does not take a command."""
+
+    GO_ON = "go_on"
+    """The command becomes a dead letter, the next one is sent."""
+    PARK = "park"
+    """The command becomes a dead letter and stays where it is; nothing is sent."""
+
+
 class SessionState(StrEnum):
     """Where a session is in its life, as the registry has it."""
 
@@ -52,7 +85,9 @@ class SessionState(StrEnum):
     ACTIVE = "active"
     """Bound to a session at a server."""
     DOUBT = "doubt"
-    """Held: its last call may or may not have taken effect."""
+    """Its last call may or may not have taken effect: a worker looks, as soon as it can."""
+    PARKED = "parked"
+    """Nothing is sent to it until somebody unparks it."""
     ENDED = "ended"
     """Deleted; its record stays until the retention setting runs out."""
 
@@ -93,7 +128,11 @@ class SessionRecord:
         applied: Commands delivered so far; the last one's position.
         created_at: Epoch seconds by the store's clock.
         active_at: Epoch seconds of the last append or delivery.
-        doubt: Why the session is held; None if it is not.
+        doubt: What a worker has to look at before it goes on; None for nothing.
+        parked: Why nothing is sent to it; None if it is not parked.
+        attempts: How many calls failed since the last one that did not.
+        rehomed: How often it was made anew of its journal.
+        why: Why it was made anew the last time; None if it never was.
     """
 
     key: str
@@ -107,6 +146,10 @@ class SessionRecord:
     created_at: float
     active_at: float
     doubt: str | None = None
+    parked: str | None = None
+    attempts: int = 0
+    rehomed: int = 0
+    why: str | None = None
 
     @property
     def waiting(self) -> int:
@@ -209,45 +252,21 @@ class Lease:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Claim:
-    """A lane that is ours until the lease ends.
+class Learning:
+    """How a server learns by itself in a session (kato-api 4).
 
     Attributes:
-        lease: Our right to it.
-        spec: What the session is created with.
-        session_id: The server's name for it; None if it has to be made.
-        time: KATO's ``time`` after the last acknowledged call.
-        applied: Position of the last delivered command.
-        most: How many commands a call may carry; lowered after a refusal.
-        attempts: How many calls failed since the last one that did not.
-        learns: True if the server learns by itself in this session.
-        commands: The next commands, at most what was asked for.
-        now_ms: The store's clock at the claim, epoch milliseconds.
+        limit: At how many events it makes a pattern of the short-term memory; 0 for never.
+        rolling: Keep the newest ``limit - 1`` events then, instead of none.
     """
 
-    lease: Lease
-    spec: SessionSpec
-    session_id: str | None
-    time: int
-    applied: int
-    most: int
-    attempts: int
-    learns: bool
-    commands: tuple[Command, ...]
-    now_ms: int
+    limit: int = 0
+    rolling: bool = False
 
-
-class NoClaim(StrEnum):
-    """Why a lane was not claimed."""
-
-    BUSY = "busy"
-    """Somebody else holds its lease."""
-    EMPTY = "empty"
-    """Nothing waits."""
-    DOUBT = "doubt"
-    """The session is held until its last call has been looked at."""
-    UNKNOWN = "unknown"
-    """No such session."""
+    @property
+    def kept(self) -> int:
+        """How many events stay in the short-term memory when the server has learned."""
+        return self.limit - 1 if self.rolling else 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -260,6 +279,12 @@ class Intent:
         kind: What they do.
         time: KATO's ``time`` before the call.
         session_id: The server-side session the call goes to.
+        pattern: The pattern that the call makes the server learn; None if it learns none, and
+            ``""`` if its name cannot be told.
+        frequency: How often that pattern had been learned before; -1 if that cannot be told.
+        config: For a configure, the values of its keys before.
+        rehomed: True if the call is in doubt and its session has been made anew since: no late
+            request reaches the session, but what it learned may yet show.
     """
 
     first: int
@@ -267,6 +292,116 @@ class Intent:
     kind: Kind
     time: int
     session_id: str
+    pattern: str | None = None
+    frequency: int = -1
+    config: Mapping[str, JsonValue] = field(default_factory=dict)
+    rehomed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A lane that is ours until the lease ends.
+
+    Attributes:
+        lease: Our right to it.
+        spec: What the session is created with.
+        session_id: The server's name for it; None if it has to be made.
+        time: KATO's ``time`` after the last acknowledged call.
+        events: How many events the short-term memory has then.
+        learning: How the server learns by itself in it.
+        applied: Position of the last delivered command.
+        most: How many commands a call may carry; lowered after a refusal.
+        attempts: How many calls failed since the last one that did not.
+        commands: The next commands, at most what was asked for; with an intent, at least its own.
+        now_ms: The store's clock at the claim, epoch milliseconds.
+        intent: A call whose end nobody has seen; None if there is none.
+        intent_ms: When that was written, epoch milliseconds by the store's clock.
+        suspect: Why the server-side session may not be what we know of it; None if it is.
+    """
+
+    lease: Lease
+    spec: SessionSpec
+    session_id: str | None
+    time: int
+    events: int
+    learning: Learning
+    applied: int
+    most: int
+    attempts: int
+    commands: tuple[Command, ...]
+    now_ms: int
+    intent: Intent | None = None
+    intent_ms: int = 0
+    suspect: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Journal:
+    """The observations that made a session what it is, since its last clear.
+
+    Attributes:
+        entries: Observations, oldest first, and marks of what was learned among them.
+        cut: How many older observations there were, which nothing is known of any more.
+    """
+
+    entries: tuple[JournalEntry, ...]
+    cut: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JournalEntry:
+    """One entry of a journal.
+
+    Attributes:
+        payload: An observation as it was sent; None for a mark.
+        kept: For a mark, how many events stayed in the short-term memory.
+    """
+
+    payload: bytes | None = None
+    kept: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Switch:
+    """A server-side session that was made anew, about to be bound.
+
+    Attributes:
+        session_id: The server's name for it.
+        time: KATO's ``time`` in it.
+        events: How many events its short-term memory has.
+        reason: Why it was made.
+        intent: A call that stays in doubt, as it stands towards the new session; None for none.
+    """
+
+    session_id: str
+    time: int
+    events: int
+    reason: str
+    intent: Intent | None = None
+
+
+class NoClaim(StrEnum):
+    """Why a lane was not claimed."""
+
+    BUSY = "busy"
+    """Somebody else holds its lease."""
+    EMPTY = "empty"
+    """Nothing waits."""
+    PARKED = "parked"
+    """Nothing is sent to the session until somebody unparks it."""
+    UNKNOWN = "unknown"
+    """No such session."""
+
+
+class Keep(StrEnum):
+    """What a settlement does to the journal. The value is its word in the script."""
+
+    NOTHING = ""
+    """The commands leave no trace in the short-term memory, or were not applied."""
+    COMMANDS = "keep"
+    """They are observations: they go into it."""
+    EMPTY = "empty"
+    """They have emptied the session: what was in it counts no more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -277,10 +412,15 @@ class Settlement:
         first: Position of the first command it carried.
         count: How many commands it carried.
         time: KATO's ``time`` after it.
+        events: How many events the short-term memory has after it.
+        keep: What it does to the journal.
+        learned: If the server has learned, how many events stayed in the short-term memory.
         outcome: What a waiting caller may want to know (a pattern name, a refusal); None if
             nothing but that it was applied.
         refused: True if the server will never take these commands: they become dead letters.
         unbind: True if the server-side session is gone by our own wish.
+        spec: What the session is made with from now on; None if that stays.
+        learning: How the server learns by itself from now on; None if that stays.
         counts: Counters to raise, such as calls and the latency buckets.
         more: How many further commands to read; 0 gives the lease back.
     """
@@ -288,9 +428,14 @@ class Settlement:
     first: int
     count: int
     time: int
+    events: int = 0
+    keep: Keep = Keep.NOTHING
+    learned: int | None = None
     outcome: Outcome | None = None
     refused: bool = False
     unbind: bool = False
+    spec: SessionSpec | None = None
+    learning: Learning | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     more: int = 0
 
@@ -309,18 +454,41 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """A command that its server did not take.
+
+    Attributes:
+        id: Its name among the dead letters.
+        key: The session key.
+        seq: Its position in its lane.
+        command: The command.
+        outcome: What the server said.
+        at: When it was refused, epoch seconds by the store's clock.
+        parked: True if it still stands at the head of its lane, which is parked at it.
+    """
+
+    id: str
+    key: str
+    seq: int
+    command: Command
+    outcome: Outcome
+    at: float
+    parked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """How far a lane has come.
 
     Attributes:
         appended: Position of the last accepted command.
         applied: Position of the last delivered command.
-        doubt: Why the session is held; None if it is not.
+        parked: Why nothing is sent to the session; None if it is not parked.
     """
 
     appended: int
     applied: int
-    doubt: str | None = None
+    parked: str | None = None
 
 
 class Turn(StrEnum):
@@ -334,8 +502,8 @@ class Turn(StrEnum):
     """Somebody else is at work on it."""
     PAUSED = "paused"
     """The server could not be reached, or the node was not free: the sweep calls again."""
-    HELD = "held"
-    """The session is in doubt."""
+    PARKED = "parked"
+    """The lane is parked."""
     LOST = "lost"
     """The lease was lost on the way: whoever has it goes on."""
     UNKNOWN = "unknown"

@@ -42,6 +42,20 @@ class Registry(Protocol):
         """Return how far a lane has come; None if the session is unknown."""
         ...
 
+    def knows(self, key: str, command_id: str, first: int) -> bool:
+        """Tell whether an accepted command is still where its receipt says.
+
+        Args:
+            key: The session key.
+            command_id: The id of its group.
+            first: The position of that group's first command.
+
+        Returns:
+            False if the store must remember it and does not. True also for one that is older than
+            what a session remembers: nothing can be told of it.
+        """
+        ...
+
     def outcomes(self, key: str, first: int, last: int) -> dict[int, Outcome]:
         """Return what is remembered of the commands at these positions, by position."""
         ...
@@ -75,6 +89,11 @@ _FIELDS: Final = (
     "created_ms",
     "active_ms",
     "doubt",
+    "parked",
+    "attempts",
+    "rehomed",
+    "why",
+    "suspect",
 )
 _STEP: Final = 500
 _LATENCY: Final = "latency:"
@@ -104,16 +123,28 @@ class RedisRegistry:
         """See :meth:`Registry.progress`."""
         with self._runner.translated():
             values: Any = self._client.hmget(
-                self._keys.session(key).session, ("appended", "applied", "doubt")
+                self._keys.session(key).session, ("appended", "applied", "parked")
             )
-        appended, applied, doubt = values
+        appended, applied, parked = values
         if appended is None:
             return None
         return Progress(
             appended=int(appended),
             applied=int(applied or 0),
-            doubt=doubt.decode() if doubt else None,
+            parked=_text(parked),
         )
+
+    def knows(self, key: str, command_id: str, first: int) -> bool:
+        """See :meth:`Registry.knows`."""
+        keys = self._keys.session(key)
+        with self._runner.translated(), self._client.pipeline(transaction=False) as pipe:
+            pipe.exists(keys.session)
+            pipe.zscore(keys.ids, command_id)
+            pipe.zrange(keys.ids, 0, 0, withscores=True)
+            there, position, oldest = pipe.execute()
+        if not there or position is not None:
+            return bool(there) and int(position) == first
+        return not oldest or int(oldest[0][1]) > first
 
     def outcomes(self, key: str, first: int, last: int) -> dict[int, Outcome]:
         """See :meth:`Registry.outcomes`."""
@@ -185,19 +216,34 @@ def _summed(hashes: Iterable[Mapping[bytes, bytes]]) -> Counter[str]:
 
 
 def _record(key: str, values: Sequence[Any]) -> SessionRecord | None:
-    spec, state, sid, time, epoch, appended, applied, created, active, doubt = values
-    if spec is None:
+    fields = dict(zip(_FIELDS, values, strict=True))
+    if fields["spec"] is None:
         return None
+    parked, doubt = _text(fields["parked"]), _text(fields["doubt"] or fields["suspect"])
     return SessionRecord(
         key=key,
-        spec=decode_spec(spec),
-        state=SessionState.DOUBT if doubt else SessionState(state.decode()),
-        session_id=sid.decode() or None,
-        time=int(time),
-        epoch=int(epoch),
-        appended=int(appended),
-        applied=int(applied),
-        created_at=int(created) / 1000,
-        active_at=int(active) / 1000,
-        doubt=doubt.decode() if doubt else None,
+        spec=decode_spec(fields["spec"]),
+        state=_state(fields["state"].decode(), parked, doubt),
+        session_id=fields["sid"].decode() or None,
+        time=int(fields["time"]),
+        epoch=int(fields["epoch"]),
+        appended=int(fields["appended"]),
+        applied=int(fields["applied"]),
+        created_at=int(fields["created_ms"]) / 1000,
+        active_at=int(fields["active_ms"]) / 1000,
+        doubt=doubt,
+        parked=parked,
+        attempts=int(fields["attempts"] or 0),
+        rehomed=int(fields["rehomed"] or 0),
+        why=_text(fields["why"]),
     )
+
+
+def _state(state: str, parked: str | None, doubt: str | None) -> SessionState:
+    if parked is not None:
+        return SessionState.PARKED
+    return SessionState(state) if doubt is None else SessionState.DOUBT
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode() if value else None

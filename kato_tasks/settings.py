@@ -14,7 +14,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kato_tasks import naming
 from kato_tasks.errors import InvalidInput, UnknownInstance
-from kato_tasks.models import DialectName, PredictionMode
+from kato_tasks.models import (
+    AnomalyPolicy,
+    DialectName,
+    LearnDoubt,
+    PoisonPolicy,
+    PredictionMode,
+)
 from kato_tasks.observations import explain
 
 PREFIX = "KATO_TASKS_"
@@ -47,11 +53,25 @@ class Settings(BaseSettings):
         batch_commands: Most observations in one call.
         batch_bytes: Most JSON in one call, unless one observation alone is longer.
         max_observation_bytes: Longest observation that is accepted.
+        lane_commands: Most commands of one session that may wait for delivery.
+        journal_entries: How much of what made a session is kept to make it anew. 2,000 are what
+            its short-term memory can hold at the server, and as much again.
         lease: How long a lane is claimed; renewed every third of it.
         turn: How long one lane is delivered before others have their turn.
         node_wait: How long a turn waits for a node whose calls go one at a time.
         retry_first: Pause after the first call that could not be made.
         retry_most: Longest such pause.
+        anomaly: What happens where a server has another memory of a session than it must have:
+            ``rehome`` makes it anew, ``park`` waits for a person, ``accept`` goes on with it.
+        look_wait: How long a call that nobody answered is waited for before its session is made
+            anew.
+        doubt_wait: The longest that a server may still work on a request whose client has gone.
+        learn_doubt: What happens to a learn of which cannot be told whether it was counted:
+            ``resend``, ``skip`` or ``park``.
+        poison: What happens where a server does not take a command: ``go_on`` without it, or
+            ``park`` the lane at it. It becomes a dead letter both ways.
+        poison_attempts: How often a command that fails alone at the server is tried before the
+            server is asked whether it takes others.
         wake_grace: How long a wake-up may take before the sweep sends another.
         wake_lanes: Most lanes that one wake-up message names.
         sweep_interval: How often each worker looks for lanes that nobody works on.
@@ -86,11 +106,19 @@ class Settings(BaseSettings):
     batch_commands: Annotated[int, Field(ge=1, le=1000)] = 200
     batch_bytes: Annotated[int, Field(ge=1)] = 1_000_000
     max_observation_bytes: Annotated[int, Field(ge=2)] = 65_536
-    lease: Seconds = 15.0
+    lane_commands: Annotated[int, Field(ge=1)] = 100_000
+    journal_entries: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    lease: Seconds = 5.0
     turn: Seconds = 2.0
     node_wait: Seconds = 1.0
     retry_first: Seconds = 0.5
     retry_most: Seconds = 30.0
+    anomaly: AnomalyPolicy = AnomalyPolicy.REHOME
+    look_wait: Seconds = 1.0
+    doubt_wait: Seconds = 30.0
+    learn_doubt: LearnDoubt = LearnDoubt.RESEND
+    poison: PoisonPolicy = PoisonPolicy.GO_ON
+    poison_attempts: Annotated[int, Field(ge=1, le=100)] = 4
     wake_grace: Seconds = 5.0
     wake_lanes: Annotated[int, Field(ge=1, le=1000)] = 8
     sweep_interval: Seconds = 1.0

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kato_tasks.models import Command, Kind
+from kato_tasks.models import Claim, Command, Kind
 
 
-def cut(
-    commands: Sequence[Command], *, learns: bool, most: int, max_bytes: int
-) -> Sequence[Command]:
+def cut(claim: Claim, *, most: int, max_bytes: int) -> Sequence[Command]:
     """Return the commands that go out in the next call: consecutive observes, or one other.
 
+    Where the server learns by itself, a call ends at the observe that may make it learn: it never
+    reaches across such a point.
+
     Args:
-        commands: The head of the lane, at least one.
-        learns: The server learns by itself in this session: observes go out one at a time,
-            because a call must never reach across such a point.
+        claim: The lane, with at least one command.
         most: Most commands of one call.
         max_bytes: Most JSON of one call, unless the first observation alone is longer.
     """
-    if commands[0].kind is not Kind.OBSERVE or learns:
+    commands = claim.commands
+    if commands[0].kind is not Kind.OBSERVE:
         return commands[:1]
+    if claim.learning.limit:
+        most = min(most, max(1, claim.learning.limit - claim.events))
     size = 0
     for count, command in enumerate(commands):
         size += len(command.payload)

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 from kato_tasks.demo.checking import Difference, EventSymbols, Observed
 from kato_tasks.demo.report import Forecast, Report
 from kato_tasks.demo.witness import Witness
-from kato_tasks.errors import KatoError, KatoTasksError, SessionInDoubt
+from kato_tasks.errors import KatoError, KatoTasksError, SessionParked
 from kato_tasks.ingest import Event, Loader, Problem, makes_wait, read_events
 from kato_tasks.instrumentation import quantile
 from kato_tasks.producer import KatoTasks
@@ -31,7 +31,7 @@ _LOOK: Final = 0.05
 _FORECASTS: Final = 3
 _SHOWN: Final = 3
 _LEARNED: Final = 6
-_HELD: Final = 3
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,7 +152,7 @@ def _wait(kato: KatoTasks, expected: int, told: Told) -> Stats:
     seen, since = -1, time.monotonic()
     while True:
         stats = kato.services.registry.stats()
-        applied = stats.counts.get("observations", 0) + stats.counts.get("refused", 0)
+        applied = stats.counts.get("observations", 0) + stats.counts.get("dead_lettered", 0)
         told("delivering", applied, expected)
         if applied >= expected:
             return stats
@@ -168,7 +168,7 @@ class _Compared:
     applied: int = 0
     difference: Difference = field(default_factory=Difference)
     unread: int = 0
-    held: int = 0
+    parked: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -186,18 +186,18 @@ def _compare(kato: KatoTasks, sent: Sent, told: Told, *, audited: bool) -> _Comp
         found.notes.append(f"The comparison ended early: {error}")
     finally:
         witness.close()
-    if found.held > _HELD:
-        found.notes.append(f"{found.held:,} sessions are in doubt in all.")
+    if found.parked > _NAMED:
+        found.notes.append(f"{found.parked:,} sessions are parked in all.")
     return found
 
 
 def _examine(kato: KatoTasks, witness: Witness, key: str, sent: Sent, found: _Compared) -> None:
     observations = [Observed.sent(payload) for payload in sent.payloads(key)]
     record = kato.find(key)
-    if record is not None and record.doubt is not None:
-        found.held += 1
-        if found.held <= _HELD:
-            found.notes.append(str(SessionInDoubt(key, record.doubt)))
+    if record is not None and record.parked is not None:
+        found.parked += 1
+        if found.parked <= _NAMED:
+            found.notes.append(str(SessionParked(key, record.parked)))
     if record is None or record.session_id is None:
         found.difference += Difference(lost=len(observations))
         return

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
-from kato_tasks.errors import SessionConflict, StoreUnavailable
+from kato_tasks.errors import LaneFull, StoreUnavailable
 from kato_tasks.ingest.chunks import from_file, from_pipe
 from kato_tasks.ingest.reader import Event, Problem
 from kato_tasks.instrumentation import logger
+from kato_tasks.lanes import Refusal
 from kato_tasks.models import Append, Group, Kind
 from kato_tasks.sessions import Receipt, Session, Sessions, group_commands
 
@@ -145,7 +146,7 @@ class Loader:
         accepted = repeated = 0
         refused: list[Problem] = []
         for part, answer in zip(parts, answers, strict=True):
-            if isinstance(answer, SessionConflict):
+            if not isinstance(answer, Receipt):
                 refused += [self._problem(event, str(answer)) for event in part.events]
                 continue
             accepted += len(part.events)
@@ -159,22 +160,29 @@ class Loader:
         span = self.spans.setdefault(receipt.key, Span(low, high))
         span.first, span.last = min(span.first, low), max(span.last, high)
 
-    def _patiently(self, requests: list[Append]) -> tuple[list[Receipt | SessionConflict], bool]:
-        """Repeat while the store is away; the command_ids make it safe.
+    def _patiently(self, requests: list[Append]) -> tuple[list[Receipt | Refusal], bool]:
+        """Repeat while the store is away or a lane is full; the command_ids make it safe.
 
         Returns:
             The answers, and whether there was an attempt that may have had some effect.
         """
-        until, again = time.monotonic() + _PATIENCE, False
+        until, again, waiting = time.monotonic() + _PATIENCE, False, -1
         while True:
             try:
-                return self._sessions.intake.accept_each(requests), again
+                answers = self._sessions.intake.accept_each(requests)
             except StoreUnavailable as error:
                 if time.monotonic() > until:
                     raise
                 logger.warning("store away, trying again", extra={"reason": error.reason})
-                again = True
-                time.sleep(_PAUSE)
+            else:
+                left = sum(one.waiting for one in answers if isinstance(one, LaneFull))
+                if not left or time.monotonic() > until:
+                    return answers, again
+                if left != waiting:
+                    # As long as lanes get shorter, there will be room.
+                    until, waiting = time.monotonic() + _PATIENCE, left
+            again = True
+            time.sleep(_PAUSE)
 
     def _problem(self, event: Event, reason: str) -> Problem:
         return Problem(source=self._source, line=event.line, reason=reason)

@@ -13,7 +13,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 from urllib.parse import quote
 
@@ -36,6 +36,12 @@ from kato_tasks.kato.config import effective_differences, validate_ttl
 from kato_tasks.kato.dialects import DIALECTS, Dialect, NewSession, Verb, detect
 from kato_tasks.kato.transport import Transport
 from kato_tasks.models import DialectName
+
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+# The real server ignores it; the development server's audit tells replays by it.
+_REPLAY: Mapping[str, str] = MappingProxyType({"X-Kato-Tasks-Source": "replay"})
+_LONGEST_REPLAY = 1000
 
 
 class KatoClient:
@@ -107,6 +113,24 @@ class KatoClient:
             Retryable: The dialect could not be told; nothing was written.
         """
         return self.dialect.max_batch
+
+    @property
+    def takes_metadata(self) -> bool:
+        """True if a session can be created with metadata.
+
+        Raises:
+            Retryable: The dialect could not be told; nothing was written.
+        """
+        return self.dialect.takes_metadata
+
+    @property
+    def can_configure(self) -> bool:
+        """True if the config of a session can be changed.
+
+        Raises:
+            Retryable: The dialect could not be told; nothing was written.
+        """
+        return Verb.CONFIGURE in self.dialect.routes
 
     def detect_dialect(self) -> Dialect:
         """Ask the server how it speaks, whatever is known of it already.
@@ -223,6 +247,32 @@ class KatoClient:
         body = b'{"observations":[' + b",".join(observations) + b"]}"
         answer = self._send(Verb.OBSERVE_SEQUENCE, session_id, content=body)
         return answers.observed_sequence(answer)
+
+    def replay(self, session_id: str, observations: Sequence[bytes]) -> None:
+        """Apply observations again that another session has had, in order.
+
+        One call for up to 1000 of them, or one for each in the guide's dialect. If one fails, the
+        session is in no defined state: delete it, and begin with another.
+
+        Args:
+            session_id: A session that was made for it.
+            observations: JSON objects, each encoded as UTF-8.
+        """
+        if self.max_batch is not None:
+            for observation in observations:
+                self._send(Verb.OBSERVE, session_id, content=observation, headers=_REPLAY)
+            return
+        for start in range(0, len(observations), _LONGEST_REPLAY):
+            part = observations[start : start + _LONGEST_REPLAY]
+            body = b'{"observations":[' + b",".join(part) + b"]}"
+            answer = self._send(Verb.OBSERVE_SEQUENCE, session_id, content=body, headers=_REPLAY)
+            applied = answers.observed_sequence(answer).applied
+            if applied != len(part):
+                answer.refuse(f"{applied} of {len(part)} observations were applied")
+
+    def look(self, session_id: str) -> Cognition:
+        """Return what a session remembers; ``time`` is -1 where the guide's dialect has none."""
+        return self.dialect.looked(lambda verb: self._send(verb, session_id))
 
     def get_stm(self, session_id: str) -> list[list[str]]:
         """Return the short-term memory: events, oldest first, each a list of symbols."""
@@ -351,9 +401,12 @@ class KatoClient:
         *,
         query: str = "",
         content: bytes | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Answer:
         method, path = self.dialect.route(verb)
-        return self._transport.send(method, path, name=session_id, query=query, content=content)
+        return self._transport.send(
+            method, path, name=session_id, query=query, content=content, headers=headers
+        )
 
 
 def _quoted(node_id: str) -> str:

@@ -135,6 +135,7 @@ class Transport:
         name: str = "",
         query: str = "",
         content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request.
 
@@ -144,6 +145,7 @@ class Transport:
             name: The session id or pattern name, as the server made it, for such a route.
             query: The query with its question mark, or nothing.
             content: The JSON body, encoded.
+            headers: What to say beside it.
 
         Returns:
             The answer, if its status is 2xx.
@@ -160,7 +162,7 @@ class Transport:
             self._calls += 1
         try:
             url = self._url(path + query)
-            request = self._client.build_request(method, url, content=content)
+            request = self._client.build_request(method, url, content=content, headers=headers)
             response = self._client.send(request, stream=True)
             body = _read(response)
         except _HTTPX_ERRORS as error:

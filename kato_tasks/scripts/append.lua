@@ -1,13 +1,15 @@
 -- Accept groups of commands into one lane, each group once per command_id.
 -- A new (or ended) session is registered with the given spec; a known one keeps its own.
 --
--- KEYS  1 session  2 lane  3 ids  4 lease  5 ready  6 activity
+-- KEYS  1 session  2 lane  3 ids  4 lease  5 ready  6 activity  7 journal
 -- ARGV  1 session key   2 spec (JSON)   3 node of the spec   4 instance of the spec
 --       5 node insisted on, or ''       6 instance insisted on, or ''
 --       7 '1' to have the session made at the server even if no command waits
 --       8 wake-up grace, ms   9 ids remembered   10 ids kept, ms   11 record kept, ms
---       12.. per group: command_id, kind, number of payloads, the payloads
+--       12 most commands that may wait   13 commands that later parts of this request bring
+--       14.. per group: command_id, kind, number of payloads, the payloads
 -- Returns  {'conflict', field, known value}
+--     or   {'full', commands that wait}; nothing was accepted
 --     or   {'ok', 1 if a wake-up is needed, then per group: first position, 1 if repeated}
 local session, lane, ids = KEYS[1], KEYS[2], KEYS[3]
 local clock = redis.call('TIME')
@@ -21,10 +23,25 @@ if known[1] and not over then
   if ARGV[6] ~= '' and ARGV[6] ~= known[2] then return {'conflict', 'instance', known[2]} end
 end
 
-local reply, added, group = {'ok', 0}, 0, 12
+-- What is repeated takes no room, and must be answered even by a full lane.
+local before, new, group = {}, 0, 14
 while group <= #ARGV do
-  local id, kind, count = ARGV[group], ARGV[group + 1], tonumber(ARGV[group + 2])
-  local first = redis.call('ZSCORE', ids, id)
+  local first = redis.call('ZSCORE', ids, ARGV[group])
+  before[group] = first
+  if not first then new = new + tonumber(ARGV[group + 2]) end
+  group = group + 3 + tonumber(ARGV[group + 2])
+end
+if new > 0 then
+  local waits = redis.call('LLEN', lane)
+  if waits + new + tonumber(ARGV[13]) > tonumber(ARGV[12]) then return {'full', waits} end
+end
+
+local reply, added = {'ok', 0}, 0
+group = 14
+while group <= #ARGV do
+  local id, kind, count, first = ARGV[group], ARGV[group + 1], tonumber(ARGV[group + 2]), before[group]
+  -- An id may stand twice in one request.
+  if new > 0 and not first then first = redis.call('ZSCORE', ids, id) end
   if first then
     reply[#reply + 1], reply[#reply + 2] = tonumber(first), 1
   else
@@ -61,9 +78,11 @@ bind = bind and (sid == '' or redis.call('EXISTS', lane) == 1)
 if bind then redis.call('HSET', session, 'bind', appended) end
 if added > 0 or bind then
   redis.call('PERSIST', session)
+  redis.call('PERSIST', KEYS[7])
   local called = redis.call('ZADD', KEYS[5], 'NX', now + tonumber(ARGV[8]), ARGV[1])
   if called == 1 and redis.call('EXISTS', KEYS[4]) == 0 then reply[2] = 1 end
 elseif redis.call('EXISTS', lane) == 0 then
   redis.call('PEXPIRE', session, ARGV[11])
+  redis.call('PEXPIRE', KEYS[7], ARGV[11])
 end
 return reply

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from kato_tasks.errors import SessionConflict
+from kato_tasks.errors import LaneFull, SessionConflict
 from kato_tasks.keys import SessionKeys
 from kato_tasks.models import (
     Accepted,
@@ -15,12 +15,25 @@ from kato_tasks.models import (
     Claim,
     Command,
     Intent,
+    Journal,
+    JournalEntry,
     Kind,
+    Learning,
     Lease,
     NoClaim,
+    Outcome,
     Settlement,
+    Switch,
 )
-from kato_tasks.scripts.codec import decode_spec, encode_outcome, encode_spec
+from kato_tasks.scripts.codec import (
+    decode_intent,
+    decode_learning,
+    decode_spec,
+    encode_intent,
+    encode_learning,
+    encode_outcome,
+    encode_spec,
+)
 from kato_tasks.scripts.runner import Call, Script
 from kato_tasks.settings import Settings
 
@@ -46,8 +59,13 @@ def _appended(reply: list[Any]) -> list[Any]:
 _APPEND: Final = Script.load("append", _appended)
 
 
-def append(keys: SessionKeys, request: Append, settings: Settings) -> Call[list[Any]]:
-    """Accept groups of commands; read the reply with :func:`read_appended`."""
+def append(
+    keys: SessionKeys, request: Append, settings: Settings, *, following: int = 0
+) -> Call[list[Any]]:
+    """Accept groups of commands; read the reply with :func:`read_appended`.
+
+    ``following``: how many commands later parts of the same request bring.
+    """
     args: list[str | int | bytes] = [
         request.key,
         encode_spec(request.spec),
@@ -60,15 +78,22 @@ def append(keys: SessionKeys, request: Append, settings: Settings) -> Call[list[
         settings.dedup_ids,
         _ms(min(settings.dedup_seconds, settings.retention)),
         _ms(settings.retention),
+        settings.lane_commands,
+        following,
     ]
     for group in request.groups:
         args += (group.command_id, group.kind.value, len(group.payloads), *group.payloads)
     slots = [keys.session, keys.lane, keys.ids, keys.lease, keys.ready, keys.activity]
+    slots.append(keys.journal)
     return Call(script=_APPEND, keys=slots, args=args)
 
 
-def read_appended(request: Append, reply: list[Any]) -> Appended | SessionConflict:
+def read_appended(
+    request: Append, reply: list[Any], settings: Settings
+) -> Appended | SessionConflict | LaneFull:
     """Return what the append script answered: that it accepted, or why it did not."""
+    if reply[0] == b"full":
+        return LaneFull(request.key, reply[1], settings.lane_commands)
     if reply[0] == b"conflict":
         field, known = _text(reply[1]), _text(reply[2])
         asked = request.node if field == "node" else request.instance
@@ -82,50 +107,84 @@ def _accepted(request: Append, reply: list[Any]) -> Iterator[Accepted]:
         yield Accepted(first=first, last=first + len(group.payloads) - 1, repeated=bool(repeated))
 
 
-def _claimed(reply: list[Any]) -> NoClaim | list[Any]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Restarted:
+    """The store was restarted since a session was last claimed.
+
+    Attributes:
+        run_id: How it names this run of its own.
+    """
+
+    run_id: str
+
+
+def _claimed(reply: list[Any]) -> NoClaim | Restarted | list[Any]:
+    if reply[0] == b"restarted":
+        return Restarted(run_id=_text(reply[1]))
     return reply if reply[0] == b"claimed" else NoClaim(_text(reply[0]))
 
 
 _CLAIM: Final = Script.load("claim", _claimed)
+_LONGEST_CALL: Final = 1000
+"""Most commands that a call ever carried, whatever the setting is now."""
 
 
-def claim(
-    keys: SessionKeys, key: str, token: str, most: int, settings: Settings
-) -> Call[NoClaim | list[Any]]:
-    """Take a lane's lease; read the reply with :func:`read_claim`."""
+def claim(  # noqa: PLR0913 - one value per fact that the script takes
+    keys: SessionKeys,
+    key: str,
+    token: str,
+    most: int,
+    settings: Settings,
+    *,
+    lossless: str = "",
+    doubtful: str = "",
+) -> Call[NoClaim | Restarted | list[Any]]:
+    """Take a lane's lease; read the reply with :func:`read_claim`.
+
+    ``lossless`` and ``doubtful`` are run ids of the store: of a run that began with all that the
+    one before had answered, and of one that may not have.
+    """
     return Call(
         script=_CLAIM,
-        keys=[keys.session, keys.lane, keys.lease, keys.ready],
-        args=[key, token, _ms(settings.lease), most, _ms(settings.retention)],
+        keys=[keys.session, keys.lane, keys.lease, keys.ready, keys.stats, keys.journal],
+        args=[
+            *(key, token, _ms(settings.lease), most, _ms(settings.retention)),
+            *(lossless, doubtful, _LONGEST_CALL),
+        ],
     )
 
 
 def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
     """Return what the claim script answered when the lane is ours."""
-    _, now_ms, spec, sid, time, epoch, applied, lowered, attempts, learns, entries = reply
+    _, now_ms, spec, sid, time, events, epoch, applied, lowered, attempts, *rest = reply
+    learning, intent, intent_ms, suspect, entries = rest
     return Claim(
         lease=Lease(key=key, token=token, epoch=int(epoch)),
         spec=decode_spec(spec),
         session_id=_text(sid) or None,
         time=int(time),
+        events=int(events),
+        learning=decode_learning(learning),
         applied=int(applied),
         most=int(lowered or most),
         attempts=int(attempts or 0),
-        learns=bool(learns),
         commands=tuple(map(read_command, entries)),
         now_ms=now_ms,
+        intent=decode_intent(intent) if intent else None,
+        intent_ms=int(intent_ms),
+        suspect=_text(suspect) or None,
     )
 
 
 _BIND: Final = Script.load("bind", int)
 
 
-def bind(keys: SessionKeys, lease: Lease, session_id: str, *, learns: bool) -> Call[int]:
+def bind(keys: SessionKeys, lease: Lease, session_id: str, learning: Learning) -> Call[int]:
     """Bind a session; answers the new epoch, or 0 if the lease is not ours."""
     return Call(
         script=_BIND,
         keys=[keys.session, keys.lease],
-        args=[lease.token, lease.epoch, session_id, int(learns)],
+        args=[lease.token, lease.epoch, session_id, encode_learning(learning)],
     )
 
 
@@ -134,18 +193,64 @@ _INTEND: Final = Script.load("intend", bool)
 
 def intend(keys: SessionKeys, lease: Lease, intent: Intent) -> Call[bool]:
     """Write an intent; answers False if the lease is not ours."""
-    written = {
-        "first": intent.first,
-        "count": intent.count,
-        "kind": intent.kind.value,
-        "time": intent.time,
-        "sid": intent.session_id,
-        "token": lease.token,
-    }
     return Call(
         script=_INTEND,
         keys=[keys.session, keys.lease],
-        args=[lease.token, lease.epoch, intent.first, json.dumps(written)],
+        args=[lease.token, lease.epoch, intent.first, encode_intent(intent, lease.token)],
+    )
+
+
+_WITHDRAW: Final = Script.load("withdraw", bool)
+
+
+def withdraw(keys: SessionKeys, lease: Lease) -> Call[bool]:
+    """Take an intent back; answers False if the lease is not ours."""
+    return Call(script=_WITHDRAW, keys=[keys.session, keys.lease], args=[lease.token, lease.epoch])
+
+
+_KEPT: Final = "k"
+"""The mark in a journal of what the server has learned; observations have that of their kind."""
+
+
+def _read_entry(entry: bytes) -> JournalEntry:
+    kind, _, rest = entry.split(b" ", 2)
+    if _text(kind) == _KEPT:
+        return JournalEntry(kept=int(rest))
+    return JournalEntry(payload=rest)
+
+
+def _journal(reply: list[Any]) -> Journal | None:
+    if not reply:
+        return None
+    cut, entries = reply
+    return Journal(entries=tuple(map(_read_entry, entries)), cut=cut)
+
+
+_JOURNAL: Final = Script.load("journal", _journal)
+
+
+def journal(keys: SessionKeys, lease: Lease, applied: int) -> Call[Journal | None]:
+    """Read a journal; answers None if the lease is not ours."""
+    return Call(
+        script=_JOURNAL,
+        keys=[keys.session, keys.lease, keys.journal],
+        args=[lease.token, lease.epoch, applied],
+    )
+
+
+_SWITCH: Final = Script.load("switch", int)
+
+
+def switch(keys: SessionKeys, lease: Lease, applied: int, to: Switch) -> Call[int]:
+    """Bind a session anew; answers the new epoch, or 0 if the lease is not ours."""
+    intent = "" if to.intent is None else encode_intent(to.intent, lease.token)
+    return Call(
+        script=_SWITCH,
+        keys=[keys.session, keys.lease, keys.stats],
+        args=[
+            *(lease.token, lease.epoch, applied),
+            *(to.session_id, to.time, to.events, to.reason, intent),
+        ],
     )
 
 
@@ -171,9 +276,15 @@ def settle(
         settlement.first,
         settlement.count,
         settlement.time,
+        settlement.events,
         encode_outcome(settlement.outcome),
         int(settlement.refused),
         int(settlement.unbind),
+        settlement.keep.value,
+        "" if settlement.learned is None else f"{_KEPT} 0 {settlement.learned}",
+        settings.journal_entries,
+        "" if settlement.spec is None else encode_spec(settlement.spec),
+        "" if settlement.learning is None else encode_learning(settlement.learning),
         settlement.more,
         _ms(settings.lease),
         settings.outcomes,
@@ -185,7 +296,7 @@ def settle(
     for name, increment in settlement.counts.items():
         args += (name, increment)
     slots = [keys.session, keys.lane, keys.lease, keys.ready]
-    slots += [keys.activity, keys.outcomes, keys.dead, keys.stats]
+    slots += [keys.activity, keys.outcomes, keys.dead, keys.stats, keys.journal]
     return Call(script=_SETTLE, keys=slots, args=args)
 
 
@@ -199,12 +310,13 @@ def release(  # noqa: PLR0913 - one value per fact that the script takes
     pause: float,
     most: int | None,
     failed: bool,
+    doubt: str,
     settings: Settings,
 ) -> Call[bool]:
     """Give a lease back with work left."""
     return Call(
         script=_RELEASE,
-        keys=[keys.session, keys.lane, keys.lease, keys.ready],
+        keys=[keys.session, keys.lane, keys.lease, keys.ready, keys.journal],
         args=[
             lease.key,
             lease.token,
@@ -212,20 +324,47 @@ def release(  # noqa: PLR0913 - one value per fact that the script takes
             most or "",
             int(failed),
             _ms(settings.retention),
+            doubt,
         ],
     )
 
 
-_HOLD: Final = Script.load("hold", bool)
+_PARK: Final = Script.load("park", bool)
 
 
-def hold(keys: SessionKeys, lease: Lease, reason: str) -> Call[bool]:
-    """Hold a session in doubt."""
+def park(
+    keys: SessionKeys, lease: Lease, reason: str, outcome: Outcome | None, settings: Settings
+) -> Call[bool]:
+    """Park a lane, for its first command if there is an outcome of that."""
     return Call(
-        script=_HOLD,
-        keys=[keys.session, keys.lease, keys.ready, keys.stats],
-        args=[lease.key, lease.token, reason],
+        script=_PARK,
+        keys=[keys.session, keys.lane, keys.lease, keys.ready, keys.dead, keys.stats],
+        args=[lease.key, lease.token, reason, encode_outcome(outcome), settings.dead_letters],
     )
+
+
+_UNPARK: Final = Script.load("unpark", bool)
+
+
+def unpark(keys: SessionKeys, key: str, *, drop: bool, settings: Settings) -> Call[bool]:
+    """Let a parked lane go on; answers False if it is not parked."""
+    return Call(
+        script=_UNPARK,
+        keys=[keys.session, keys.lane, keys.ready, keys.dead, keys.outcomes],
+        args=[
+            *(key, int(drop), settings.outcomes),
+            _ms(min(_OUTCOMES_KEPT, settings.retention)),
+        ],
+    )
+
+
+_COUNT: Final = Script.load("count", int)
+
+
+def count(keys: SessionKeys, counts: Mapping[str, int]) -> Call[int]:
+    """Raise counters."""
+    args = [part for pair in counts.items() for part in pair]
+    return Call(script=_COUNT, keys=[keys.stats], args=args)
 
 
 _RENEW: Final = Script.load("renew", bool)

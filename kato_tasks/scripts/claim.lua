@@ -1,33 +1,52 @@
 -- Take the lease of one lane and read what waits in it.
 --
--- KEYS  1 session  2 lane  3 lease  4 ready
+-- A store that was restarted may have lost its last moments. Its run id tells: a session that was
+-- last claimed under another one is suspect, and a lease from then is void, unless the caller knows
+-- that this store keeps whatever it has answered.
+--
+-- KEYS  1 session  2 lane  3 lease  4 ready  5 stats  6 journal
 -- ARGV  1 session key  2 token  3 lease, ms  4 most commands to read  5 record kept, ms
--- Returns  {'busy'}, {'empty'}, {'doubt'} or {'unknown'}
---     or   {'claimed', now in ms, spec, sid, time, epoch, applied, most per call or '',
---           failed attempts or '', 1 if the server learns by itself, entries}
-if redis.call('EXISTS', KEYS[3]) == 1 then return {'busy'} end
-local s = redis.call('HMGET', KEYS[1],
-  'spec', 'sid', 'time', 'epoch', 'applied', 'most', 'attempts', 'intent', 'doubt', 'bind', 'learns')
+--       6 run id of a store that loses nothing, or ''  7 run id of one that may have, or ''
+--       8 commands to read if the outcome of some is not known
+-- Returns  {'busy'}, {'empty'}, {'parked'} or {'unknown'}
+--     or   {'restarted', run id}: name it in ARGV 6 or 7
+--     or   {'claimed', now in ms, spec, sid, time, events, epoch, applied, most per call or '',
+--           failed attempts or '', how the server learns, intent or '', its time in ms or '',
+--           why it is suspect or '', entries}
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local s = redis.call('HMGET', KEYS[1], 'spec', 'sid', 'time', 'events', 'epoch', 'applied', 'most',
+  'attempts', 'learning', 'intent', 'intent_ms', 'suspect', 'parked', 'bind', 'run')
 if not s[1] then
   redis.call('ZREM', KEYS[4], ARGV[1])
   return {'unknown'}
 end
--- An intent without a lease is a call whose end nobody has seen.
-if s[8] or s[9] then
-  if not s[9] then redis.call('HSET', KEYS[1], 'doubt', 'the worker died during a call') end
-  redis.call('ZREM', KEYS[4], ARGV[1])
-  return {'doubt'}
+local other = s[15] and s[15] ~= run
+if other and run ~= ARGV[6] and run ~= ARGV[7] then return {'restarted', run} end
+local suspect = other and run ~= ARGV[6]
+if not suspect and redis.call('EXISTS', KEYS[3]) == 1 then return {'busy'} end
+if s[15] ~= run then redis.call('HSET', KEYS[1], 'run', run) end
+if suspect then
+  s[12] = 'the store was restarted'
+  redis.call('HSET', KEYS[1], 'suspect', s[12])
+  redis.call('HINCRBY', KEYS[5], 'suspected', 1)
+  redis.call('DEL', KEYS[3])
 end
-local entries = redis.call('LRANGE', KEYS[2], 0, tonumber(ARGV[4]) - 1)
-if #entries == 0 and (not s[10] or s[2] ~= '') then
+if s[13] then
+  redis.call('ZREM', KEYS[4], ARGV[1])
+  return {'parked'}
+end
+local most = s[10] and math.max(tonumber(ARGV[4]), tonumber(ARGV[8])) or tonumber(ARGV[4])
+local entries = redis.call('LRANGE', KEYS[2], 0, most - 1)
+if #entries == 0 and (not s[14] or s[2] ~= '') then
   redis.call('HDEL', KEYS[1], 'bind')
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ARGV[5])
+  redis.call('PEXPIRE', KEYS[6], ARGV[5])
   return {'empty'}
 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
 redis.call('ZADD', KEYS[4], now + tonumber(ARGV[3]), ARGV[1])
-return {'claimed', now, s[1], s[2], s[3], s[4], s[5], s[6] or '', s[7] or '',
-  tonumber(s[11] or 0), entries}
+return {'claimed', now, s[1], s[2], s[3], s[4] or '0', s[5], s[6], s[7] or '', s[8] or '',
+  s[9] or '0', s[10] or '', s[11] or '0', s[12] or '', entries}

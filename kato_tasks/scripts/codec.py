@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from kato_tasks.models import Outcome, PredictionMode, SessionSpec
+from kato_tasks.models import Intent, Kind, Learning, Outcome, PredictionMode, SessionSpec
 
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
@@ -52,3 +52,53 @@ def decode_outcome(text: bytes) -> Outcome:
     """Return the outcome that :func:`encode_outcome` wrote."""
     fields = json.loads(text)
     return Outcome(pattern=fields.get("pattern"), refusal=fields.get("refusal"))
+
+
+def encode_intent(intent: Intent, token: str) -> str:
+    """Return an intent as JSON; fields at their default are left out.
+
+    Args:
+        intent: The intent.
+        token: Whose it is, so that no two claims write the same one.
+    """
+    fields: dict[str, Any] = {
+        "first": intent.first,
+        "count": intent.count,
+        "kind": intent.kind.value,
+        "time": intent.time,
+        "sid": intent.session_id,
+        "token": token,
+    }
+    if intent.pattern is not None:
+        fields |= {"pattern": intent.pattern, "frequency": intent.frequency}
+    if intent.config:
+        fields["config"] = dict(intent.config)
+    if intent.rehomed:
+        fields["rehomed"] = True
+    return _encode(fields)
+
+
+def decode_intent(text: bytes) -> Intent:
+    """Return the intent that :func:`encode_intent` wrote."""
+    fields = json.loads(text)
+    return Intent(
+        first=fields["first"],
+        count=fields["count"],
+        kind=Kind(fields["kind"]),
+        time=fields["time"],
+        session_id=fields["sid"],
+        pattern=fields.get("pattern"),
+        frequency=fields.get("frequency", -1),
+        config=fields.get("config", {}),
+        rehomed=fields.get("rehomed", False),
+    )
+
+
+def encode_learning(learning: Learning) -> str:
+    """Return how a server learns as a word: ``0``, ``4``, or ``4r`` for rolling."""
+    return f"{learning.limit}{'r' if learning.rolling else ''}"
+
+
+def decode_learning(text: bytes) -> Learning:
+    """Return what :func:`encode_learning` wrote."""
+    return Learning(limit=int(text.rstrip(b"r")), rolling=text.endswith(b"r"))

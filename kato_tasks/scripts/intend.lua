@@ -7,5 +7,7 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local s = redis.call('HMGET', KEYS[1], 'epoch', 'applied', 'intent')
 if s[1] ~= ARGV[2] or tonumber(s[2]) + 1 ~= tonumber(ARGV[3]) then return 0 end
 if s[3] then return s[3] == ARGV[4] and 1 or 0 end
-redis.call('HSET', KEYS[1], 'intent', ARGV[4])
+local clock = redis.call('TIME')
+redis.call('HSET', KEYS[1], 'intent', ARGV[4],
+  'intent_ms', clock[1] * 1000 + math.floor(clock[2] / 1000))
 return 1

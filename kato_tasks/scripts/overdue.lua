@@ -9,7 +9,12 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local found = {}
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[2])
 for _, key in ipairs(due) do
-  redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), key)
-  if redis.call('EXISTS', ARGV[1] .. key) == 0 then found[#found + 1] = key end
+  -- A lane at work is looked at again when its lease runs out, if that is renewed no more.
+  local left = redis.call('PTTL', ARGV[1] .. key)
+  if left < 0 then
+    found[#found + 1] = key
+    left = tonumber(ARGV[3])
+  end
+  redis.call('ZADD', KEYS[1], now + math.min(left + 1, tonumber(ARGV[3])), key)
 end
 return found

@@ -143,6 +143,26 @@ class Runner:
             replies = pipe.execute()
         return [call.script.parse(reply) for call, reply in zip(calls, replies, strict=True)]
 
+    def lost_nothing(self) -> bool:
+        """Tell whether this run of the store began with all that the one before had answered.
+
+        It did if every write is on its disk before it is answered, and if it was not a replica
+        that took another's place. What cannot be told, as where CONFIG is forbidden, counts as no.
+
+        Raises:
+            StoreUnavailable: No answer in time.
+        """
+        try:
+            found: Any = self.client.config_get("append*")
+            replication: Any = self.client.info("replication")
+        except redis.exceptions.ResponseError:
+            return False
+        except redis.exceptions.RedisError as error:
+            raise StoreUnavailable(self.url, str(error).rstrip("."), ()) from error
+        promoted = str(replication.get("master_replid2", "")).strip("0")
+        kept = found.get("appendonly") == "yes" and found.get("appendfsync") == "always"
+        return kept and not promoted and replication.get("role") == "master"
+
     @contextmanager
     def translated(self, command_ids: Sequence[str] = ()) -> Iterator[None]:
         """Make :class:`StoreUnavailable` of what redis-py raises when the store fails."""

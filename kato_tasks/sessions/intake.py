@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kato_tasks.errors import InvalidInput, SessionConflict
-from kato_tasks.lanes import Lanes, Wake
+from kato_tasks.errors import InvalidInput
+from kato_tasks.lanes import Lanes, Refusal, Wake
 from kato_tasks.models import Append, Appended
 from kato_tasks.registry import Registry
 from kato_tasks.sessions.receipts import Receipt
@@ -37,7 +37,7 @@ class Intake:
             StoreUnavailable: Repeat the call.
         """
         [answer] = self._append([request])
-        if isinstance(answer, SessionConflict):
+        if not isinstance(answer, Appended):
             raise answer
 
     def accept(self, requests: Sequence[Append]) -> list[Receipt]:
@@ -50,17 +50,18 @@ class Intake:
             InvalidInput: There is no command in a request; nothing was accepted.
             SessionConflict: A key is in use with another node or instance; the other requests
                 are accepted.
+            LaneFull: Too many commands of a session wait; the other requests are accepted.
             StoreUnavailable: Repeat the call; what had been accepted is not added again.
         """
         receipts = []
         for answer in self.accept_each(requests):
-            if isinstance(answer, SessionConflict):
+            if not isinstance(answer, Receipt):
                 raise answer
             receipts.append(answer)
         return receipts
 
-    def accept_each(self, requests: Sequence[Append]) -> list[Receipt | SessionConflict]:
-        """Accept commands as :meth:`accept` does, with conflicts as values in their places.
+    def accept_each(self, requests: Sequence[Append]) -> list[Receipt | Refusal]:
+        """Accept commands as :meth:`accept` does, with refusals as values in their places.
 
         Raises:
             InvalidInput: There is no command in a request; nothing was accepted.
@@ -70,13 +71,13 @@ class Intake:
             if not request.groups or not all(group.payloads for group in request.groups):
                 raise InvalidInput("observations", "are empty", "at least one")
         return [
-            answer
-            if isinstance(answer, SessionConflict)
-            else Receipt.of(request, answer.groups, self.registry)
+            Receipt.of(request, answer.groups, self.registry)
+            if isinstance(answer, Appended)
+            else answer
             for request, answer in zip(requests, self._append(requests), strict=True)
         ]
 
-    def _append(self, requests: Sequence[Append]) -> list[Appended | SessionConflict]:
+    def _append(self, requests: Sequence[Append]) -> list[Appended | Refusal]:
         answers = self._lanes.append(requests)
         idle = [
             request.key

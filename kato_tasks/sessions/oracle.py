@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from kato_tasks.errors import WaitTimeout
+from kato_tasks.errors import SessionNotFound, WaitTimeout
 from kato_tasks.kato import KatoClient, Predictions
 from kato_tasks.models import SessionRecord
 from kato_tasks.nodes import Nodes
@@ -53,7 +53,7 @@ class Oracle:
 
         Raises:
             WaitTimeout: The lane was not delivered, or the node not free, in time.
-            SessionInDoubt: The session is held.
+            SessionParked: Nothing is delivered until somebody unparks the session.
             KatoError: The server did not answer, or refused.
         """
         progress = self._registry.progress(key)
@@ -62,9 +62,15 @@ class Oracle:
         until = time.monotonic() + timeout
         wait_for(self._registry, key, progress.appended if after is None else after, timeout)
         record = self._registry.get(key)
-        if record is None or record.session_id is None:
-            return Predictions(predictions=(), future_potentials=())
-        return self._ask(record, record.session_id, max(0.0, until - time.monotonic()))
+        while record is not None and record.session_id is not None:
+            try:
+                return self._ask(record, record.session_id, max(0.0, until - time.monotonic()))
+            except SessionNotFound:
+                before, record = record, self._registry.get(key)
+                if record is None or record.session_id == before.session_id:
+                    raise
+                # It was made anew meanwhile: the question is for its successor.
+        return Predictions(predictions=(), future_potentials=())
 
     def _ask(self, record: SessionRecord, session_id: str, timeout: float) -> Predictions:
         hold = self._nodes.acquire(record.spec, wait=timeout, keep=self._longest_call)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kato_tasks.errors import CommandRefused, SessionInDoubt, WaitTimeout
+from kato_tasks.errors import CommandRefused, ReceiptLost, SessionParked, WaitTimeout
 from kato_tasks.models import PART, Accepted, Append, Progress
 from kato_tasks.registry import Registry
 
@@ -47,6 +47,7 @@ class Receipt:
     seq: int
     added: int
     _registry: Registry = field(repr=False, compare=False)
+    _last: tuple[str, int] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, request: Append, accepted: Sequence[Accepted], registry: Registry) -> Receipt:
@@ -58,6 +59,7 @@ class Receipt:
             seq=max(group.last for group in accepted),
             added=sum(group.last - group.first + 1 for group in accepted if not group.repeated),
             _registry=registry,
+            _last=(request.groups[-1].command_id, accepted[-1].first),
         )
 
     @property
@@ -79,11 +81,14 @@ class Receipt:
 
         Raises:
             CommandRefused: The server refused one of the commands for good; the others took effect.
-            SessionInDoubt: The session is held; nothing is delivered until it is looked at.
+            ReceiptLost: The store has lost the command, which it had accepted.
+            SessionParked: Nothing is delivered until somebody unparks the session.
             WaitTimeout: It was not delivered in time; it still will be.
             StoreUnavailable: The store did not answer.
         """
-        wait_for(self._registry, self.key, self.seq, timeout)
+        wait_for(self._registry, self.key, self.seq, timeout, command_id=self.command_id)
+        if not self._registry.knows(self.key, *self._last):
+            raise ReceiptLost(self.key, self.command_id, self.seq)
         outcomes = self._registry.outcomes(self.key, self.first, self.seq)
         for seq, outcome in sorted(outcomes.items()):
             if outcome.refusal is not None:
@@ -92,20 +97,32 @@ class Receipt:
         return Applied(seq=self.seq, pattern=None if last is None else last.pattern)
 
 
-def wait_for(registry: Registry, key: str, seq: int, timeout: float) -> None:
+def wait_for(
+    registry: Registry, key: str, seq: int, timeout: float, *, command_id: str | None = None
+) -> None:
     """Wait until a lane has been delivered up to position ``seq``.
 
+    Args:
+        registry: Tells how far it has come.
+        key: The session key.
+        seq: The position.
+        timeout: Seconds to wait at most.
+        command_id: The command at that position, if it is known to have been accepted.
+
     Raises:
-        SessionInDoubt: The session is held.
+        ReceiptLost: The store knows nothing of that command.
+        SessionParked: The session is parked.
         WaitTimeout: It took longer than ``timeout`` seconds.
     """
     until, pause = time.monotonic() + timeout, _FIRST_PAUSE
     while True:
         progress = registry.progress(key) or Progress(appended=0, applied=0)
+        if command_id is not None and progress.appended < seq:
+            raise ReceiptLost(key, command_id, seq)
         if progress.applied >= seq:
             return
-        if progress.doubt is not None:
-            raise SessionInDoubt(key, progress.doubt)
+        if progress.parked is not None:
+            raise SessionParked(key, progress.parked)
         if time.monotonic() >= until:
             raise WaitTimeout(
                 f"command {seq} of session {key!r}",

@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from pydantic import JsonValue
+
 from kato_tasks.kato import Predictions
 from kato_tasks.models import PART, Append, Group, Kind, SessionRecord, SessionSpec
 from kato_tasks.naming import check_command_id
@@ -13,6 +15,7 @@ from kato_tasks.observations import ObservationLike, encode_observation, encode_
 from kato_tasks.sessions.intake import Intake
 from kato_tasks.sessions.oracle import Oracle
 from kato_tasks.sessions.receipts import Receipt
+from kato_tasks.sessions.specs import encode_config
 
 GROUP: Final = 500
 """Most commands of one group."""
@@ -67,6 +70,7 @@ class Session:
         Raises:
             InvalidInput: The observation is none; nothing was accepted.
             SessionConflict: The key is in use with another node or instance.
+            LaneFull: Too many commands of the session wait; repeat the call later.
             StoreUnavailable: Repeat the call with the ``command_ids`` of the error.
         """
         observation = {
@@ -107,6 +111,21 @@ class Session:
         """Accept a clear: the short-term memory, its accumulators and its clock start anew."""
         return self._append(Kind.CLEAR_STM, (b"",), command_id)
 
+    def configure(
+        self, config: Mapping[str, JsonValue], *, command_id: str | None = None
+    ) -> Receipt:
+        """Accept a change of the session's config; keys that are not named stay.
+
+        Args:
+            config: Config keys and their new values (kato-api 3), at least one.
+            command_id: A name under which a repeated call adds nothing; minted by default.
+
+        Raises:
+            InvalidInput: The server would ignore or misread a key, or it is
+                ``process_predictions``, which is our own option ``predictions``.
+        """
+        return self._append(Kind.CONFIGURE, (encode_config(config),), command_id)
+
     def delete(self, *, command_id: str | None = None) -> Receipt:
         """Accept the end of the session, after everything accepted before.
 
@@ -135,7 +154,7 @@ class Session:
 
         Raises:
             WaitTimeout: The lane was not delivered in time.
-            SessionInDoubt: The session is held.
+            SessionParked: Nothing is delivered until somebody unparks the session.
             KatoError: The server did not answer, or refused.
         """
         seq = None if after is None else after.seq

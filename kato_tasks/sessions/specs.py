@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -44,6 +45,25 @@ def make_spec(  # noqa: PLR0913 - the options of a session
         tags=naming.check_tags(tags) if tags else (),
         predictions=mode,
     )
+
+
+def encode_config(config: Mapping[str, JsonValue]) -> bytes:
+    """Return a change of a session's config as the JSON of its command.
+
+    Raises:
+        InvalidInput: A key or value is none of the server's, there is none, or it is
+            ``process_predictions``.
+    """
+    checked = validate_config(config)
+    if not checked:
+        raise InvalidInput("config", "is empty", "at least one key")
+    if _PREDICTIONS in checked:
+        raise InvalidInput(
+            f"config.{_PREDICTIONS}",
+            "cannot be changed while the session lives",
+            "the option predictions at its first use",
+        )
+    return json.dumps(checked, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _split_config(

@@ -7,11 +7,10 @@ from kato_tasks.testing.fakes import FakeCall, FakeKato, RecordingWake
 from kato_tasks.testing.lanes import MemoryLanes
 from kato_tasks.testing.nodes import MemoryNodes
 from kato_tasks.testing.registry import MemoryRegistry
-from kato_tasks.testing.store import DeadLetter, MemoryStore
+from kato_tasks.testing.store import MemoryStore
 from kato_tasks.testing.waiting import wait_until
 
 __all__ = [
-    "DeadLetter",
     "FakeCall",
     "FakeKato",
     "MemoryLanes",

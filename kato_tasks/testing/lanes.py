@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from kato_tasks.errors import SessionConflict
+from kato_tasks.errors import LaneFull, SessionConflict
 from kato_tasks.keys import Keys
+from kato_tasks.lanes import Refusal
 from kato_tasks.models import (
     Accepted,
     Append,
     Appended,
     Claim,
     Command,
+    DeadLetter,
     Group,
     Intent,
+    Journal,
+    JournalEntry,
+    Keep,
+    Learning,
     Lease,
     NoClaim,
+    Outcome,
     SessionState,
     Settlement,
+    Switch,
 )
 from kato_tasks.settings import Settings
-from kato_tasks.testing.store import DeadLetter, Entry, MemoryStore
+from kato_tasks.testing.store import Entry, MemoryStore
 
 _OUTCOMES_KEPT: Final = 86_400.0
+_LONGEST_CALL: Final = 1000
+_NEVER: Final = Learning()
 
 
 class MemoryLanes:
@@ -43,7 +53,7 @@ class MemoryLanes:
         self._settings = settings
         self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
 
-    def append(self, requests: Sequence[Append]) -> list[Appended | SessionConflict]:
+    def append(self, requests: Sequence[Append]) -> list[Appended | Refusal]:
         """See :meth:`kato_tasks.lanes.Lanes.append`."""
         with self._store.changed:
             return [self._append(request) for request in requests]
@@ -63,22 +73,27 @@ class MemoryLanes:
                 spec=entry.spec,
                 session_id=entry.sid,
                 time=entry.time,
+                events=entry.events,
+                learning=entry.learning,
                 applied=entry.applied,
                 most=entry.most or most,
                 attempts=entry.attempts,
-                learns=entry.learns,
-                commands=tuple(entry.commands[:most]),
+                commands=tuple(entry.commands[: _read(entry, most)]),
                 now_ms=self._store.now_ms,
+                intent=entry.intent,
+                intent_ms=entry.intent_ms,
+                suspect=entry.suspect,
             )
 
-    def bind(self, lease: Lease, session_id: str, *, learns: bool = False) -> Lease | None:
+    def bind(self, lease: Lease, session_id: str, *, learning: Learning = _NEVER) -> Lease | None:
         """See :meth:`kato_tasks.lanes.Lanes.bind`."""
         with self._store.changed:
             entry = self._owned(lease)
             if entry is None or entry.epoch != lease.epoch:
                 return None
-            entry.bind, entry.learns = None, learns
+            entry.bind, entry.learning = None, learning
             entry.sid, entry.time, entry.state = session_id, 0, SessionState.ACTIVE
+            entry.events, entry.suspect = 0, None
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
 
@@ -88,8 +103,18 @@ class MemoryLanes:
             entry = self._owned(lease)
             if entry is None or not _is_next(entry, lease, intent.first):
                 return False
-            entry.intent = entry.intent or intent
+            if entry.intent is None:
+                entry.intent, entry.intent_ms = intent, self._store.now_ms
             return entry.intent == intent
+
+    def withdraw(self, lease: Lease) -> bool:
+        """See :meth:`kato_tasks.lanes.Lanes.withdraw`."""
+        with self._store.changed:
+            entry = self._owned(lease)
+            if entry is None or entry.epoch != lease.epoch:
+                return False
+            entry.intent, entry.intent_ms, entry.doubt = None, 0, None
+            return True
 
     def settle(
         self, lease: Lease, settlement: Settlement
@@ -113,31 +138,92 @@ class MemoryLanes:
                     self._store.activity.pop(lease.key, None)
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch), commands
 
+    def journal(self, lease: Lease, applied: int) -> Journal | None:
+        """See :meth:`kato_tasks.lanes.Lanes.journal`."""
+        with self._store.changed:
+            entry = self._owned(lease)
+            if entry is None or not _is_next(entry, lease, applied + 1):
+                return None
+            return Journal(entries=tuple(entry.journal), cut=entry.cut)
+
+    def switch(self, lease: Lease, applied: int, to: Switch) -> Lease | None:
+        """See :meth:`kato_tasks.lanes.Lanes.switch`."""
+        with self._store.changed:
+            entry = self._owned(lease)
+            if entry is None or not _is_next(entry, lease, applied + 1):
+                return None
+            entry.suspect = entry.doubt = None
+            entry.intent = to.intent
+            entry.intent_ms = 0 if to.intent is None else self._store.now_ms
+            if entry.sid != to.session_id:
+                entry.rehomed += 1
+                self._store.counts["rehomed"] += 1
+            entry.sid, entry.time, entry.events = to.session_id, to.time, to.events
+            entry.why = to.reason
+            entry.epoch += 1
+            return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
+
     def release(
-        self, lease: Lease, *, pause: float = 0.0, most: int | None = None, failed: bool = False
+        self,
+        lease: Lease,
+        *,
+        pause: float = 0.0,
+        most: int | None = None,
+        failed: bool = False,
+        doubt: str = "",
     ) -> bool:
         """See :meth:`kato_tasks.lanes.Lanes.release`."""
         with self._store.changed:
             entry = self._owned(lease)
             if entry is None:
                 return False
-            entry.intent = None
+            entry.doubt = doubt or None
+            if not doubt:
+                entry.intent, entry.intent_ms = None, 0
             entry.attempts += failed
-            entry.most = most or entry.most
+            if most:
+                entry.most, entry.attempts = most, 0
             left = entry.commands or entry.bind is not None
             self._give_back(lease.key, entry, pause=pause, left=left)
             return True
 
-    def hold(self, lease: Lease, reason: str) -> bool:
-        """See :meth:`kato_tasks.lanes.Lanes.hold`."""
+    def park(self, lease: Lease, reason: str, *, outcome: Outcome | None = None) -> bool:
+        """See :meth:`kato_tasks.lanes.Lanes.park`."""
         with self._store.changed:
             entry = self._owned(lease)
             if entry is None:
                 return False
-            entry.token, entry.doubt = None, reason
+            entry.token, entry.parked, entry.doubt = None, reason, None
+            if outcome is not None:
+                seq, command = entry.applied + 1, entry.commands[0]
+                entry.letter = self._store.post(lease.key, seq, command, outcome, parked=True)
+                self._store.keep_letters(self._settings.dead_letters)
+                entry.intent, entry.intent_ms, entry.most, entry.attempts = None, 0, None, 0
+                self._store.counts["dead_lettered"] += 1
             self._store.ready.pop(lease.key, None)
-            self._store.counts["held"] += 1
+            self._store.counts["parked"] += 1
             return True
+
+    def unpark(self, key: str, *, drop: bool = False) -> bool:
+        """See :meth:`kato_tasks.lanes.Lanes.unpark`."""
+        with self._store.changed:
+            entry = self._store.entry(key)
+            if entry.parked is None:
+                return False
+            letter, entry.letter = entry.letter, None
+            entry.parked, entry.attempts, entry.most = None, 0, None
+            if letter is None:
+                entry.suspect = "unparked by hand"
+            else:
+                self._drop_letter(entry, letter, drop=drop)
+            self._store.ready[key] = self._store.now_ms
+            return True
+
+    def count(self, key: str, counts: Mapping[str, int]) -> None:
+        """See :meth:`kato_tasks.lanes.Lanes.count`."""
+        del key
+        with self._store.changed:
+            self._store.counts.update(counts)
 
     def renew(self, lease: Lease) -> bool:
         """See :meth:`kato_tasks.lanes.Lanes.renew`."""
@@ -160,7 +246,11 @@ class MemoryLanes:
             ]
             put_off = self._store.after(self._settings.wake_grace)
             self._store.ready.update(dict.fromkeys(looked, put_off))
-            return tuple(key for key in looked if self._store.entry(key).token is None)
+            free = tuple(key for key in looked if self._store.entry(key).token is None)
+            for key in set(looked).difference(free):
+                ends = self._store.entry(key).token_until + 1
+                self._store.ready[key] = min(put_off, ends)
+            return free
 
     def forget(self) -> int:
         """See :meth:`kato_tasks.lanes.Lanes.forget`."""
@@ -180,11 +270,11 @@ class MemoryLanes:
         entry = self._store.entry(lease.key)
         return entry if entry.token == lease.token else None
 
-    def _append(self, request: Append) -> Appended | SessionConflict:
+    def _append(self, request: Append) -> Appended | Refusal:
         entry = self._store.entry(request.key)
-        conflict = _conflict(entry, request)
-        if conflict is not None:
-            return conflict
+        refusal = _conflict(entry, request) or self._full(entry, request)
+        if refusal is not None:
+            return refusal
         anew = entry.spec is None or entry.over
         position = entry.appended
         groups = [self._accept(entry, group) for group in request.groups]
@@ -199,6 +289,11 @@ class MemoryLanes:
             self._trim_ids(entry)
         wake = self._mark_ready(request, entry, added=bool(added))
         return Appended(groups=tuple(groups), wake=wake)
+
+    def _full(self, entry: Entry, request: Append) -> LaneFull | None:
+        new = sum(len(one.payloads) for one in request.groups if one.command_id not in entry.ids)
+        waiting, limit = len(entry.commands), self._settings.lane_commands
+        return LaneFull(request.key, waiting, limit) if new and waiting + new > limit else None
 
     def _accept(self, entry: Entry, group: Group) -> Accepted:
         size, first = len(group.payloads), entry.ids.get(group.command_id)
@@ -239,8 +334,6 @@ class MemoryLanes:
         refused = _without_work(entry)
         if refused is not None:
             self._store.ready.pop(key, None)
-        if refused is NoClaim.DOUBT:
-            entry.doubt = entry.doubt or "the worker died during a call"
         if refused is NoClaim.EMPTY:
             entry.bind = None
             entry.record_until = self._store.after(self._settings.retention)
@@ -251,22 +344,47 @@ class MemoryLanes:
         del entry.commands[: settlement.count]
         positions = range(settlement.first, settlement.first + settlement.count)
         if settlement.refused:
-            self._store.dead += [
-                DeadLetter(key=key, seq=seq, command=command, outcome=settlement.outcome)
-                for seq, command in zip(positions, delivered, strict=False)
-            ]
-            del self._store.dead[: -self._settings.dead_letters]
+            for seq, command in zip(positions, delivered, strict=False):
+                self._store.post(key, seq, command, settlement.outcome or Outcome())
+            self._store.keep_letters(self._settings.dead_letters)
+        self._remember(entry, settlement, delivered)
         if settlement.outcome is not None:
             entry.outcomes |= dict.fromkeys(positions, settlement.outcome)
             entry.outcomes_until = self._store.after(min(_OUTCOMES_KEPT, self._settings.retention))
             for seq in sorted(entry.outcomes)[: -self._settings.outcomes]:
                 del entry.outcomes[seq]
-        entry.intent, entry.most, entry.attempts = None, None, 0
-        entry.applied, entry.time = positions[-1], settlement.time
+        entry.intent, entry.intent_ms, entry.most, entry.attempts = None, 0, None, 0
+        entry.doubt = None
+        entry.applied, entry.time, entry.events = positions[-1], settlement.time, settlement.events
+        entry.spec = settlement.spec or entry.spec
+        entry.learning = settlement.learning or entry.learning
         entry.active_ms = self._store.activity[key] = self._store.now_ms
         if settlement.unbind:
             entry.unbind(settlement.first)
         self._store.counts.update(settlement.counts)
+
+    def _remember(self, entry: Entry, settlement: Settlement, delivered: Sequence[Command]) -> None:
+        if settlement.keep is Keep.COMMANDS:
+            entry.journal += [JournalEntry(payload=command.payload) for command in delivered]
+        elif settlement.keep is Keep.EMPTY or settlement.unbind:
+            entry.journal, entry.cut = [], 0
+        if settlement.learned is not None:
+            entry.journal.append(JournalEntry(kept=settlement.learned))
+        surplus = max(0, len(entry.journal) - self._settings.journal_entries)
+        entry.cut += sum(one.payload is not None for one in entry.journal[:surplus])
+        del entry.journal[:surplus]
+
+    def _drop_letter(self, entry: Entry, letter: str, *, drop: bool) -> None:
+        dead = self._store.take_letter(letter)
+        if not drop:
+            return
+        entry.commands.pop(0)
+        entry.applied += 1
+        if dead is not None:
+            entry.outcomes[entry.applied] = dead.outcome
+            entry.outcomes_until = self._store.after(min(_OUTCOMES_KEPT, self._settings.retention))
+            for seq in sorted(entry.outcomes)[: -self._settings.outcomes]:
+                del entry.outcomes[seq]
 
     def _give_back(self, key: str, entry: Entry, *, pause: float, left: object) -> None:
         entry.token = None
@@ -275,6 +393,10 @@ class MemoryLanes:
         else:
             self._store.ready.pop(key, None)
             entry.record_until = self._store.after(self._settings.retention)
+
+
+def _read(entry: Entry, most: int) -> int:
+    return most if entry.intent is None else max(most, _LONGEST_CALL)
 
 
 def _by_time(item: tuple[str, int]) -> tuple[int, bytes]:
@@ -288,8 +410,8 @@ def _is_next(entry: Entry, lease: Lease, first: int) -> bool:
 def _without_work(entry: Entry) -> NoClaim | None:
     if entry.spec is None:
         return NoClaim.UNKNOWN
-    if entry.intent is not None or entry.doubt is not None:
-        return NoClaim.DOUBT
+    if entry.parked is not None:
+        return NoClaim.PARKED
     unmade = entry.bind is not None and entry.sid is None
     return None if entry.commands or unmade else NoClaim.EMPTY
 

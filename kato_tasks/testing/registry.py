@@ -32,7 +32,15 @@ class MemoryRegistry:
             entry = self._store.entry(key)
             if entry.spec is None:
                 return None
-            return Progress(appended=entry.appended, applied=entry.applied, doubt=entry.doubt)
+            return Progress(appended=entry.appended, applied=entry.applied, parked=entry.parked)
+
+    def knows(self, key: str, command_id: str, first: int) -> bool:
+        """See :meth:`kato_tasks.registry.Registry.knows`."""
+        with self._store.changed:
+            entry = self._store.entry(key)
+            if entry.spec is None or command_id in entry.ids:
+                return entry.spec is not None and entry.ids[command_id] == first
+            return not entry.ids or min(entry.ids.values()) > first
 
     def outcomes(self, key: str, first: int, last: int) -> dict[int, Outcome]:
         """See :meth:`kato_tasks.registry.Registry.outcomes`."""
@@ -77,7 +85,7 @@ def _record(key: str, entry: Entry) -> SessionRecord | None:
     return SessionRecord(
         key=key,
         spec=entry.spec,
-        state=entry.state if entry.doubt is None else SessionState.DOUBT,
+        state=_state(entry),
         session_id=entry.sid,
         time=entry.time,
         epoch=entry.epoch,
@@ -85,5 +93,15 @@ def _record(key: str, entry: Entry) -> SessionRecord | None:
         applied=entry.applied,
         created_at=entry.created_ms / 1000,
         active_at=entry.active_ms / 1000,
-        doubt=entry.doubt,
+        doubt=entry.doubt or entry.suspect,
+        parked=entry.parked,
+        attempts=entry.attempts,
+        rehomed=entry.rehomed,
+        why=entry.why,
     )
+
+
+def _state(entry: Entry) -> SessionState:
+    if entry.parked is not None:
+        return SessionState.PARKED
+    return SessionState.DOUBT if entry.doubt or entry.suspect else entry.state

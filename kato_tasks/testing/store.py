@@ -7,26 +7,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from kato_tasks.models import Command, Intent, Outcome, SessionSpec, SessionState
+from kato_tasks.models import (
+    Command,
+    DeadLetter,
+    Intent,
+    JournalEntry,
+    Learning,
+    Outcome,
+    SessionSpec,
+    SessionState,
+)
 
 _START_MS: Final = 1_700_000_000_000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeadLetter:
-    """A command that the server refused for good.
-
-    Attributes:
-        key: The session key.
-        seq: Its position in its lane.
-        command: The command.
-        outcome: Why it was refused.
-    """
-
-    key: str
-    seq: int
-    command: Command
-    outcome: Outcome | None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -48,12 +40,21 @@ class Entry:
     created_ms: int = 0
     active_ms: int = 0
     doubt: str | None = None
+    parked: str | None = None
+    letter: str | None = None
+    suspect: str | None = None
+    rehomed: int = 0
+    why: str | None = None
     intent: Intent | None = None
+    intent_ms: int = 0
     most: int | None = None
     attempts: int = 0
     bind: int | None = None
-    learns: bool = False
+    events: int = 0
+    learning: Learning = field(default_factory=Learning)
     commands: list[Command] = field(default_factory=list)
+    journal: list[JournalEntry] = field(default_factory=list)
+    cut: int = 0
     ids: dict[str, int] = field(default_factory=dict)
     ids_until: int = 0
     outcomes: dict[int, Outcome] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Entry:
     def unbind(self, seq: int) -> None:
         """Note that the server-side session is gone by the command at position ``seq``."""
         self.sid, self.state = None, SessionState.ENDED
+        self.suspect = None
         if self.bind is not None and self.bind < seq:
             self.bind = None
         self.epoch += 1
@@ -120,6 +122,35 @@ class MemoryStore:
         self.holds: dict[str, tuple[str, int]] = {}
         self._entries: dict[str, Entry] = {}
         self._now_ms = now_ms
+        self._posted = 0
+
+    def post(
+        self, key: str, seq: int, command: Command, outcome: Outcome, *, parked: bool = False
+    ) -> str:
+        """Keep a dead letter; return its id."""
+        self._posted += 1
+        letter = DeadLetter(
+            id=f"0:{self.now_ms}-{self._posted}",
+            key=key,
+            seq=seq,
+            command=command,
+            outcome=outcome,
+            at=self.now_ms / 1000,
+            parked=parked,
+        )
+        self.dead.append(letter)
+        return letter.id
+
+    def keep_letters(self, most: int) -> None:
+        """Forget the oldest dead letters beyond so many."""
+        del self.dead[:-most]
+
+    def take_letter(self, name: str) -> DeadLetter | None:
+        """Remove a dead letter and return it; None if there is none of that id."""
+        found = next((letter for letter in self.dead if letter.id == name), None)
+        if found is not None:
+            self.dead.remove(found)
+        return found
 
     @property
     def now_ms(self) -> int:

@@ -11,7 +11,14 @@ from typing import ClassVar, NamedTuple
 from pydantic import JsonValue
 
 from kato_tasks.errors import RouteMissing
-from kato_tasks.kato.answers import Answer, CreatedSession, Observed, SessionInfo, ShortTermMemory
+from kato_tasks.kato.answers import (
+    Answer,
+    Cognition,
+    CreatedSession,
+    Observed,
+    SessionInfo,
+    ShortTermMemory,
+)
 from kato_tasks.models import DialectName
 
 
@@ -76,11 +83,13 @@ class Dialect(ABC):
         name: What it is called in settings.
         max_batch: Most observations of one call; None where the server has
             ``observe-sequence``, which takes any number.
+        takes_metadata: Sessions can be created with metadata of the caller's.
         routes: The routes there are. A verb that is not among them is refused unsent.
     """
 
     name: ClassVar[DialectName]
     max_batch: ClassVar[int | None]
+    takes_metadata: ClassVar[bool]
     routes: ClassVar[Mapping[Verb, Route]]
 
     def route(self, verb: Verb) -> Route:
@@ -130,6 +139,10 @@ class Dialect(ABC):
     @abstractmethod
     def stm(self, answer: Answer) -> ShortTermMemory:
         """Read a short-term memory."""
+
+    @abstractmethod
+    def looked(self, read: Callable[[Verb], Answer]) -> Cognition:
+        """Read what a session remembers, as far as the server shows it."""
 
     @abstractmethod
     def count(self, answer: Answer) -> int:

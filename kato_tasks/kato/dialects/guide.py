@@ -17,6 +17,7 @@ from kato_tasks.kato import answers
 from kato_tasks.kato.answers import (
     TIME_UNKNOWN,
     Answer,
+    Cognition,
     CreatedSession,
     Observed,
     SessionInfo,
@@ -60,6 +61,7 @@ class GuideDialect(Dialect):
     # Sending a sequence as single observes would leave several requests of one batch unanswered
     # after a fault, and only one may be.
     max_batch: ClassVar[int | None] = 1
+    takes_metadata: ClassVar[bool] = False
     routes: ClassVar[Mapping[Verb, Route]] = _ROUTES
 
     def checked_config(self, config: Mapping[str, object]) -> dict[str, JsonValue]:
@@ -133,6 +135,11 @@ class GuideDialect(Dialect):
         observations = answer.objects("events")
         symbols = [sorted(_strings(answer, event)) for event in observations]
         return ShortTermMemory(symbols=symbols, observations=observations)
+
+    def looked(self, read: Callable[[Verb], Answer]) -> Cognition:
+        """Read the events; the time and the emotives are not shown."""
+        symbols = self.stm(read(Verb.STM)).symbols
+        return Cognition(time=TIME_UNKNOWN, stm=symbols, emotives={}, raw={})
 
     def count(self, answer: Answer) -> int:
         """Count the sessions that are listed."""

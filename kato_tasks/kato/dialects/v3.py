@@ -9,7 +9,14 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from kato_tasks.kato import answers
-from kato_tasks.kato.answers import Answer, CreatedSession, Observed, SessionInfo, ShortTermMemory
+from kato_tasks.kato.answers import (
+    Answer,
+    Cognition,
+    CreatedSession,
+    Observed,
+    SessionInfo,
+    ShortTermMemory,
+)
 from kato_tasks.kato.config import validate_config
 from kato_tasks.kato.dialects.base import Dialect, NewSession, Route, Verb
 from kato_tasks.models import DialectName
@@ -43,6 +50,7 @@ class V3Dialect(Dialect):
 
     name: ClassVar[DialectName] = DialectName.V3
     max_batch: ClassVar[int | None] = None
+    takes_metadata: ClassVar[bool] = True
     routes: ClassVar[Mapping[Verb, Route]] = _ROUTES
 
     def checked_config(self, config: Mapping[str, object]) -> dict[str, JsonValue]:
@@ -81,6 +89,10 @@ class V3Dialect(Dialect):
         """Read the symbols; the observations they came from are not shown (kato-api 7)."""
         symbols = answers.events(answer, "stm", answer.fields())
         return ShortTermMemory(symbols=symbols, observations=None)
+
+    def looked(self, read: Callable[[Verb], Answer]) -> Cognition:
+        """Read the cognition data, which has both the time and the memory."""
+        return answers.cognition(read(Verb.COGNITION))
 
     def count(self, answer: Answer) -> int:
         """Read the count."""
