@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         max_observation_bytes: Longest observation that is accepted.
         lease: How long a lane is claimed; renewed every third of it.
         turn: How long one lane is delivered before others have their turn.
-        node_wait: How long a turn waits for a node whose calls go one at a time.
+        node_wait: How long a turn waits for a node that has no call to spare.
         retry_first: Pause after the first call that could not be made.
         retry_most: Longest such pause.
         wake_grace: How long a wake-up may take before the sweep sends another.
@@ -64,6 +64,8 @@ class Settings(BaseSettings):
         retention: How long a record stays after its session's last use.
         queue_prefix: What the names of the Celery queues begin with.
         worker_threads: How many lanes one worker process delivers at a time.
+        node_calls: Calls on one node of an instance at a time, over all workers.
+        learning_kept: How long a session keeps the right to learn on its node after its last learn.
         ready_file: A file that a worker writes once it consumes; none by default.
     """
 
@@ -103,6 +105,8 @@ class Settings(BaseSettings):
     retention: Seconds = 86_400.0 * 30
     queue_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = "kato_tasks."
     worker_threads: Annotated[int, Field(ge=1, le=512)] = 16
+    node_calls: Annotated[int, Field(ge=1, le=100)] = 16
+    learning_kept: Seconds = 600.0
     ready_file: str = ""
 
     @field_validator("instances", mode="before")

@@ -107,7 +107,8 @@ class MemoryStore:
         counts: The counters, latency buckets among them.
         dead: The dead letters, the oldest first.
         alone: Nodes whose calls go one at a time, and until when.
-        holds: Holds on nodes: their token, and until when.
+        holds: Holds on nodes: their tokens, and until when.
+        learners: Who may learn on a node, and until when.
     """
 
     def __init__(self, now_ms: int = _START_MS) -> None:
@@ -117,7 +118,8 @@ class MemoryStore:
         self.counts: Counter[str] = Counter()
         self.dead: list[DeadLetter] = []
         self.alone: dict[str, int] = {}
-        self.holds: dict[str, tuple[str, int]] = {}
+        self.holds: dict[str, dict[str, int]] = {}
+        self.learners: dict[str, tuple[str, int]] = {}
         self._entries: dict[str, Entry] = {}
         self._now_ms = now_ms
 
