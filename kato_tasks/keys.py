@@ -18,6 +18,7 @@ key           type     lifetime
 ``…:alone``   string   the retention setting after the last turn of a session that needs it
 ``…:holders`` zset     until its last hold ends: the lease time, renewed during a call; at most 100
 ``…:learner`` string   the learning_kept setting after the last learn, unless it is given back
+``…:breaker`` hash     until a minute after the last failure, and the longest pause and call
 ============  =======  ==========================================================================
 """
 
@@ -107,6 +108,10 @@ class Keys:
     def learner(self, instance: str, folded: str) -> str:
         """Return the right to learn on one node of one instance."""
         return f"{self.prefix}:{{{instance}:{folded}}}:learner"
+
+    def breaker(self, instance: str) -> str:
+        """Return the circuit breaker of one instance, in a slot of its own."""
+        return f"{self.prefix}:{{{instance}}}:breaker"
 
     def _slot(self, shard: int) -> str:
         return f"{self.prefix}:{{{shard}}}"

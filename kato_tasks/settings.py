@@ -66,6 +66,10 @@ class Settings(BaseSettings):
         worker_threads: How many lanes one worker process delivers at a time.
         node_calls: Calls on one node of an instance at a time, over all workers.
         learning_kept: How long a session keeps the right to learn on its node after its last learn.
+        breaker_failures: Failed calls in a row, over all workers, after which an instance is not
+            called for a while.
+        breaker_open: For how long it is not called then; doubled after each failed attempt.
+        breaker_most: Longest such pause.
         ready_file: A file that a worker writes once it consumes; none by default.
     """
 
@@ -107,6 +111,9 @@ class Settings(BaseSettings):
     worker_threads: Annotated[int, Field(ge=1, le=512)] = 16
     node_calls: Annotated[int, Field(ge=1, le=100)] = 16
     learning_kept: Seconds = 600.0
+    breaker_failures: Annotated[int, Field(ge=1, le=10_000)] = 5
+    breaker_open: Seconds = 1.0
+    breaker_most: Seconds = 5.0
     ready_file: str = ""
 
     @field_validator("instances", mode="before")
@@ -139,6 +146,15 @@ class Settings(BaseSettings):
     def broker(self) -> str:
         """The URL of Celery's broker."""
         return self.broker_url or self.redis_url
+
+    @property
+    def longest_call(self) -> float:
+        """How long one call to KATO may take, with all that it may have to wait for.
+
+        A connection may have to be waited for and then to be made; the answer may take its time
+        to begin, and as long again to be read.
+        """
+        return 2 * self.kato_connect_timeout + 2 * self.kato_timeout
 
     def instance_url(self, name: str) -> str:
         """Return the URL of an instance.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from kato_tasks.scripts.runner import Call, Script
+from kato_tasks.settings import Settings
 
 
 def _ms(seconds: float) -> int:
@@ -54,3 +55,43 @@ _LEARNER: Final = Script.load("learner", bool)
 def take_learning(learner: str, holder: str, seconds: float) -> Call[bool]:
     """Take or renew the right to learn; answers False if somebody else has it."""
     return Call(script=_LEARNER, keys=[learner], args=[holder, _ms(seconds)])
+
+
+def _asked(reply: list[Any]) -> tuple[str, int]:
+    return reply[0].decode(), reply[1] if len(reply) > 1 else 0
+
+
+_BREAKER_ASK: Final = Script.load("breaker_ask", _asked)
+
+
+def ask_breaker(
+    breaker: str, token: str, *, longest_call: float, pause: float
+) -> Call[tuple[str, int]]:
+    """Ask whether an instance may be called.
+
+    Answers ``closed`` and the failures in a row, ``pause`` and milliseconds, or ``probe`` and 0.
+    """
+    return Call(script=_BREAKER_ASK, keys=[breaker], args=[token, _ms(longest_call), _ms(pause)])
+
+
+_BREAKER_FAIL: Final = Script.load("breaker_fail", int)
+
+
+def fail_breaker(breaker: str, token: str, *, kept: float, settings: Settings) -> Call[int]:
+    """Count a failed call; answers for how many milliseconds nobody shall call."""
+    args: list[str | int | bytes] = [
+        token,
+        settings.breaker_failures,
+        _ms(settings.breaker_open),
+        _ms(settings.breaker_most),
+        _ms(kept),
+    ]
+    return Call(script=_BREAKER_FAIL, keys=[breaker], args=args)
+
+
+_BREAKER_WITHDRAW: Final = Script.load("breaker_withdraw", bool)
+
+
+def withdraw_probe(breaker: str, token: str) -> Call[bool]:
+    """Give back a probe that was not made; answers False if the caller had none."""
+    return Call(script=_BREAKER_WITHDRAW, keys=[breaker], args=[token])

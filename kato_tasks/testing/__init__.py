@@ -3,6 +3,7 @@
 The twins answer as the Lua scripts do; one contract suite runs over both.
 """
 
+from kato_tasks.testing.breakers import MemoryBreakers
 from kato_tasks.testing.fakes import FakeCall, FakeKato, RecordingWake
 from kato_tasks.testing.lanes import MemoryLanes
 from kato_tasks.testing.nodes import MemoryNodes
@@ -14,6 +15,7 @@ __all__ = [
     "DeadLetter",
     "FakeCall",
     "FakeKato",
+    "MemoryBreakers",
     "MemoryLanes",
     "MemoryNodes",
     "MemoryRegistry",

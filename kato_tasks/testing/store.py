@@ -91,6 +91,27 @@ class Entry:
         )
 
 
+@dataclass(kw_only=True, slots=True)
+class BreakerEntry:
+    """The circuit breaker of one instance; times are the store's, in milliseconds.
+
+    Attributes:
+        forgotten: When all of this is forgotten.
+        failures: Failed calls in a row.
+        until: Until when nobody calls; None while it is closed.
+        pause: How long that was.
+        prober: Who probes.
+        probed_until: When somebody else may probe.
+    """
+
+    forgotten: int = 0
+    failures: int = 0
+    until: int | None = None
+    pause: int = 0
+    prober: str | None = None
+    probed_until: int = 0
+
+
 class MemoryStore:
     """The state behind :class:`MemoryLanes`, :class:`MemoryRegistry` and :class:`MemoryNodes`.
 
@@ -109,6 +130,7 @@ class MemoryStore:
         alone: Nodes whose calls go one at a time, and until when.
         holds: Holds on nodes: their tokens, and until when.
         learners: Who may learn on a node, and until when.
+        breakers: The circuit breakers that are not closed and at peace.
     """
 
     def __init__(self, now_ms: int = _START_MS) -> None:
@@ -120,6 +142,7 @@ class MemoryStore:
         self.alone: dict[str, int] = {}
         self.holds: dict[str, dict[str, int]] = {}
         self.learners: dict[str, tuple[str, int]] = {}
+        self.breakers: dict[str, BreakerEntry] = {}
         self._entries: dict[str, Entry] = {}
         self._now_ms = now_ms
 

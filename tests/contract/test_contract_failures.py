@@ -13,6 +13,7 @@ import redis
 from lane_steps import KEY, SPEC, append, claim, group, intend, payloads, request, settlement
 from redis.connection import AbstractConnection
 
+from kato_tasks.breakers import RedisBreakers
 from kato_tasks.errors import InvalidInput, StoreUnavailable
 from kato_tasks.keys import Keys
 from kato_tasks.lanes import RedisLanes
@@ -58,6 +59,9 @@ VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
     "node release": lambda r, s: RedisNodes(r, s).release(HOLD),
     "node take": lambda r, s: RedisNodes(r, s).take_learning(SPEC, KEY),
     "node give": lambda r, s: RedisNodes(r, s).give_learning(SPEC, KEY),
+    "breaker ask": lambda r, s: RedisBreakers(r, s).ask("default"),
+    "breaker report": lambda r, s: RedisBreakers(r, s).report("default", sound=False),
+    "breaker states": lambda r, s: RedisBreakers(r, s).states(),
 }
 
 every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
