@@ -16,8 +16,10 @@ key           type     lifetime
 ``activity``  zset     permanent; members go with their sessions
 ``dead``      stream   permanent; bounded in length
 ``stats``     hash     permanent; a fixed set of fields
-``…:node``    string   the lease time, renewed while a call is under way
 ``…:alone``   string   the retention setting after the last turn of a session that needs it
+``…:holders`` zset     until its last hold ends: the lease time, renewed during a call; at most 100
+``…:learner`` string   the learning_kept setting after the last learn, unless it is given back
+``…:breaker`` hash     until a minute after the last failure, and the longest pause and call
 ============  =======  ==========================================================================
 """
 
@@ -98,13 +100,21 @@ class Keys:
         """Return what the session hashes of one shard begin with."""
         return f"{self._slot(shard)}:s:"
 
-    def node(self, instance: str, folded: str) -> str:
-        """Return the lease of one node on one instance, in a slot of its own."""
-        return f"{self.prefix}:{{{instance}:{folded}}}:node"
-
     def alone(self, instance: str, folded: str) -> str:
         """Return the mark of a node whose calls must go one at a time."""
         return f"{self.prefix}:{{{instance}:{folded}}}:alone"
+
+    def holders(self, instance: str, folded: str) -> str:
+        """Return those who may call one node of one instance now, in a slot of its own."""
+        return f"{self.prefix}:{{{instance}:{folded}}}:holders"
+
+    def learner(self, instance: str, folded: str) -> str:
+        """Return the right to learn on one node of one instance."""
+        return f"{self.prefix}:{{{instance}:{folded}}}:learner"
+
+    def breaker(self, instance: str) -> str:
+        """Return the circuit breaker of one instance, in a slot of its own."""
+        return f"{self.prefix}:{{{instance}}}:breaker"
 
     def _slot(self, shard: int) -> str:
         return f"{self.prefix}:{{{shard}}}"

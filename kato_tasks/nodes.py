@@ -1,52 +1,58 @@
-"""Nodes whose calls go one at a time.
+"""Who may call a node, and who may learn on it, over all workers.
 
 Sessions of one (folded) node share one processor on a server. Where one of them has predictions
 computed at every observe, two concurrent calls wedge the server for good, or put the events of
-one session into another (kato-api 6). So such a node is marked, and every call on it is made
-under the node's lease, by all workers.
+one session into another (kato-api 6): such a session marks its node, and the node's calls then go
+one at a time. Elsewhere a bounded number of calls may overlap, so that one busy node does not
+take a server's connections from all the others.
+
+Learning is a right of its own: whether a learn that was not answered has happened is told by its
+pattern's frequency, so nobody else may learn on the node until that is known.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from kato_tasks.keys import Keys
 from kato_tasks.models import PredictionMode, SessionSpec
 from kato_tasks.naming import fold_node
-from kato_tasks.scripts import Runner, calls
+from kato_tasks.scripts import Runner, calls, care_calls
 from kato_tasks.settings import Settings
 
 _FIRST_PAUSE: Final = 0.002
 _LONGEST_PAUSE: Final = 0.05
+_ALONE: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeHold:
-    """The right to call a node.
+    """A share in the calls of a node: the right to call it.
 
     Attributes:
-        lease_key: The lease that gives it; None if the node's calls may overlap.
+        holders: Where those who may call the node stand in the store.
         token: Random per hold.
+        alone: True if nobody else may call the node meanwhile.
     """
 
-    lease_key: str | None = None
+    holders: str = ""
     token: str = ""
+    alone: bool = False
 
 
 class Nodes(Protocol):
-    """Who may call a node."""
-
-    def mark(self, spec: SessionSpec) -> None:
-        """Mark the session's node if the session needs it called one at a time."""
-        ...
+    """Who may call a node, and who may learn on it. Every verb may raise StoreUnavailable."""
 
     def acquire(
         self, spec: SessionSpec, *, wait: float, keep: float | None = None
     ) -> NodeHold | None:
         """Return the right to call the session's node.
+
+        A session that needs its node alone marks it, also if it does not get it now: those who
+        call it already may go on, and from then on all wait for their turn.
 
         Args:
             spec: The session that is about to be called.
@@ -60,15 +66,36 @@ class Nodes(Protocol):
         ...
 
     def is_marked(self, spec: SessionSpec) -> bool:
-        """Tell whether the calls of the session's node go one at a time."""
+        """Tell whether the calls of the session's node go one at a time.
+
+        Who shares the node with others gives it back once it is marked.
+        """
         ...
 
     def renew(self, hold: NodeHold) -> bool:
-        """Renew a hold; False once it is lost."""
+        """Renew a hold for the lease time, never shortening it; False once it is lost."""
         ...
 
     def release(self, hold: NodeHold) -> None:
-        """Give a hold back."""
+        """Give a hold back; one that is lost is no error."""
+        ...
+
+    def take_learning(self, spec: SessionSpec, holder: str) -> bool:
+        """Take, or renew, the right to learn on the session's node.
+
+        It lasts for the ``learning_kept`` setting, whatever becomes of this worker.
+
+        Args:
+            spec: The session that is about to learn.
+            holder: Its key: one session at a time has the right, over all workers.
+
+        Returns:
+            False if another holder has it.
+        """
+        ...
+
+    def give_learning(self, spec: SessionSpec, holder: str) -> None:
+        """Give the right to learn back; no error if it is another's."""
         ...
 
 
@@ -78,11 +105,11 @@ def needs_node_alone(spec: SessionSpec) -> bool:
 
 
 class RedisNodes:
-    """Holds on nodes as leases in Redis or Valkey.
+    """Rights to nodes in Redis or Valkey.
 
     Args:
         runner: Reaches the store.
-        settings: Lease and retention times.
+        settings: Limits, lease and retention times.
     """
 
     def __init__(self, runner: Runner, settings: Settings) -> None:
@@ -91,50 +118,57 @@ class RedisNodes:
         self._settings = settings
         self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
 
-    def mark(self, spec: SessionSpec) -> None:
-        """See :meth:`Nodes.mark`."""
-        if needs_node_alone(spec):
-            with self._runner.translated():
-                self._client.set(
-                    self._keys.alone(spec.instance, fold_node(spec.node)),
-                    1,
-                    px=round(self._settings.retention * 1000),
-                )
-
     def acquire(
         self, spec: SessionSpec, *, wait: float, keep: float | None = None
     ) -> NodeHold | None:
         """See :meth:`Nodes.acquire`."""
-        if not needs_node_alone(spec) and not self.is_marked(spec):
-            return NodeHold()
-        name = self._keys.node(spec.instance, fold_node(spec.node))
-        hold = NodeHold(lease_key=name, token=secrets.token_hex(8))
+        name = self._keys.holders(spec.instance, fold_node(spec.node))
+        hold = NodeHold(holders=name, token=secrets.token_hex(8))
         until, pause = time.monotonic() + wait, _FIRST_PAUSE
-        while not self._take(hold, keep or self._settings.lease):
+        while not (share := self._share(spec, hold, keep or self._settings.lease)):
             if time.monotonic() >= until:
                 return None
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE, pause * 2)
-        return hold
+        return replace(hold, alone=share == _ALONE)
 
     def is_marked(self, spec: SessionSpec) -> bool:
         """See :meth:`Nodes.is_marked`."""
         with self._runner.translated():
-            name = self._keys.alone(spec.instance, fold_node(spec.node))
-            return bool(self._client.exists(name))
+            return bool(self._client.exists(self._mark(spec)))
 
     def renew(self, hold: NodeHold) -> bool:
         """See :meth:`Nodes.renew`."""
-        if hold.lease_key is None:
-            return True
-        return self._runner.run(calls.renew(hold.lease_key, hold.token, self._settings.lease))
+        call = care_calls.renew_share(hold.holders, hold.token, self._settings.lease)
+        return self._runner.run(call)
 
     def release(self, hold: NodeHold) -> None:
         """See :meth:`Nodes.release`."""
-        if hold.lease_key is not None:
-            self._runner.run(calls.unlock(hold.lease_key, hold.token))
+        self._runner.run(care_calls.release_share(hold.holders, hold.token))
 
-    def _take(self, hold: NodeHold, keep: float) -> bool:
-        milliseconds = round(keep * 1000)
-        with self._runner.translated():
-            return bool(self._client.set(str(hold.lease_key), hold.token, nx=True, px=milliseconds))
+    def take_learning(self, spec: SessionSpec, holder: str) -> bool:
+        """See :meth:`Nodes.take_learning`."""
+        kept = self._settings.learning_kept
+        return self._runner.run(care_calls.take_learning(self._learner(spec), holder, kept))
+
+    def give_learning(self, spec: SessionSpec, holder: str) -> None:
+        """See :meth:`Nodes.give_learning`."""
+        self._runner.run(calls.unlock(self._learner(spec), holder))
+
+    def _share(self, spec: SessionSpec, hold: NodeHold, keep: float) -> int:
+        call = care_calls.share(
+            hold.holders,
+            self._mark(spec),
+            hold.token,
+            keep=keep,
+            limit=self._settings.node_calls,
+            alone=needs_node_alone(spec),
+            mark_kept=self._settings.retention,
+        )
+        return self._runner.run(call)
+
+    def _mark(self, spec: SessionSpec) -> str:
+        return self._keys.alone(spec.instance, fold_node(spec.node))
+
+    def _learner(self, spec: SessionSpec) -> str:
+        return self._keys.learner(spec.instance, fold_node(spec.node))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from kato_tasks.breakers import RedisBreakers
 from kato_tasks.delivery import Deliverer, LeaseKeeper, sweep
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import RedisLanes, Wake
@@ -71,7 +72,8 @@ class Services:
         settings: The settings.
         lanes: The lanes.
         registry: What is known of the sessions.
-        nodes: Whose calls go one at a time.
+        nodes: Who may call a node, and who may learn on it.
+        breakers: Whether an instance may be called.
         clients: The KATO clients by instance name.
         sessions: Sessions by key, for producers.
         deliverer: Delivers lanes, for workers.
@@ -89,6 +91,7 @@ class Services:
         self.lanes = RedisLanes(runner, settings)
         self.registry = RedisRegistry(runner, settings)
         self.nodes = RedisNodes(runner, settings)
+        self.breakers = RedisBreakers(runner, settings)
         self.clients = Clients(settings)
         self._keeper = LeaseKeeper(settings.lease / _RENEWALS_PER_LEASE)
         self.sessions = _sessions(self, self.clients, wake)
@@ -142,6 +145,6 @@ def _sessions(services: Services, client: Callable[[str], KatoClient], wake: Wak
         registry=registry,
         nodes=services.nodes,
         client=client,
-        longest_call=settings.kato_connect_timeout + settings.kato_timeout,
+        longest_call=settings.longest_call,
     )
     return Sessions(intake=intake, oracle=oracle, registry=registry, settings=settings)

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
             its short-term memory can hold at the server, and as much again.
         lease: How long a lane is claimed; renewed every third of it.
         turn: How long one lane is delivered before others have their turn.
-        node_wait: How long a turn waits for a node whose calls go one at a time.
+        node_wait: How long a turn waits for a node that has no call to spare.
         retry_first: Pause after the first call that could not be made.
         retry_most: Longest such pause.
         anomaly: What happens where a server has another memory of a session than it must have:
@@ -84,6 +84,12 @@ class Settings(BaseSettings):
         retention: How long a record stays after its session's last use.
         queue_prefix: What the names of the Celery queues begin with.
         worker_threads: How many lanes one worker process delivers at a time.
+        node_calls: Calls on one node of an instance at a time, over all workers.
+        learning_kept: How long a session keeps the right to learn on its node after its last learn.
+        breaker_failures: Failed calls in a row, over all workers, after which an instance is not
+            called for a while.
+        breaker_open: For how long it is not called then; doubled after each failed attempt.
+        breaker_most: Longest such pause.
         ready_file: A file that a worker writes once it consumes; none by default.
     """
 
@@ -131,6 +137,11 @@ class Settings(BaseSettings):
     retention: Seconds = 86_400.0 * 30
     queue_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = "kato_tasks."
     worker_threads: Annotated[int, Field(ge=1, le=512)] = 16
+    node_calls: Annotated[int, Field(ge=1, le=100)] = 16
+    learning_kept: Seconds = 600.0
+    breaker_failures: Annotated[int, Field(ge=1, le=10_000)] = 5
+    breaker_open: Seconds = 1.0
+    breaker_most: Seconds = 5.0
     ready_file: str = ""
 
     @field_validator("instances", mode="before")
@@ -163,6 +174,15 @@ class Settings(BaseSettings):
     def broker(self) -> str:
         """The URL of Celery's broker."""
         return self.broker_url or self.redis_url
+
+    @property
+    def longest_call(self) -> float:
+        """How long one call to KATO may take, with all that it may have to wait for.
+
+        A connection may have to be waited for and then to be made; the answer may take its time
+        to begin, and as long again to be read.
+        """
+        return 2 * self.kato_connect_timeout + 2 * self.kato_timeout
 
     def instance_url(self, name: str) -> str:
         """Return the URL of an instance.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 import redis
 
+from kato_tasks.breakers import Breakers, RedisBreakers
 from kato_tasks.keys import PERMANENT
 from kato_tasks.lanes import Lanes, RedisLanes
 from kato_tasks.nodes import Nodes, RedisNodes
@@ -18,7 +19,14 @@ from kato_tasks.registry import RedisRegistry, Registry
 from kato_tasks.scripts import Runner, open_redis
 from kato_tasks.settings import Settings
 from kato_tasks.stack import find_store_binary, free_port, ping_store, store_command
-from kato_tasks.testing import MemoryLanes, MemoryNodes, MemoryRegistry, MemoryStore, wait_until
+from kato_tasks.testing import (
+    MemoryBreakers,
+    MemoryLanes,
+    MemoryNodes,
+    MemoryRegistry,
+    MemoryStore,
+    wait_until,
+)
 
 LetPass = Callable[[float], None]
 Offenders = Callable[[], list[str]]
@@ -137,6 +145,7 @@ class Backend:
     lanes: Lanes
     registry: Registry
     nodes: Nodes
+    new_breakers: Callable[[], Breakers]
     let_pass: LetPass
 
 
@@ -148,6 +157,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
             lanes=MemoryLanes(memory, settings),
             registry=MemoryRegistry(memory),
             nodes=MemoryNodes(memory, settings),
+            new_breakers=lambda: MemoryBreakers(memory, settings),
             let_pass=memory.advance,
         )
     runner: Runner = request.getfixturevalue("runner")
@@ -155,6 +165,8 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
         lanes=RedisLanes(runner, settings),
         registry=RedisRegistry(runner, settings),
         nodes=RedisNodes(runner, settings),
+        # Without what a process remembers for a moment: that is no part of the contract.
+        new_breakers=lambda: RedisBreakers(runner, settings, look=0.0),
         let_pass=lambda seconds: _let_pass(runner.client, seconds),
     )
 
@@ -182,6 +194,12 @@ def registry(backend: Backend) -> Registry:
 @pytest.fixture
 def nodes(backend: Backend) -> Nodes:
     return backend.nodes
+
+
+@pytest.fixture
+def new_breakers(backend: Backend) -> Callable[[], Breakers]:
+    """Makes the breakers as another process has them."""
+    return backend.new_breakers
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class Deliverer:
 
     Args:
         lanes: The lanes.
-        nodes: Tells whose calls go one at a time.
+        nodes: Tells who may call a node.
         client: Returns the client of an instance by its name.
         keeper: Renews leases meanwhile.
         settings: Batch, turn and retry limits.
@@ -110,15 +110,13 @@ class Deliverer:
 
     def _with_node(self, work: Work) -> Turn:
         spec = work.claim.spec
-        self._nodes.mark(spec)
         hold = self._nodes.acquire(spec, wait=self._settings.node_wait)
         if hold is None:
             self._lanes.release(work.claim.lease, pause=self._settings.retry_first)
             return Turn.PAUSED
         with ExitStack() as stack:
             stack.callback(self._nodes.release, hold)
-            if hold.lease_key is not None:
-                stack.enter_context(self._keeper.keeping(partial(self._nodes.renew, hold)))
+            stack.enter_context(self._keeper.keeping(partial(self._nodes.renew, hold)))
             return self._deliver(replace(work, hold=hold))
 
     def _deliver(self, work: Work) -> Turn:
@@ -139,7 +137,7 @@ class Deliverer:
 
     def _may_call(self, work: Work) -> bool:
         """Tell whether the node is still ours to call, as it was when the turn began."""
-        if work.hold.lease_key is not None:
+        if work.hold.alone:
             return self._nodes.renew(work.hold)
         return not work.going_on or not self._nodes.is_marked(work.claim.spec)
 

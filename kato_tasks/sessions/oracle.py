@@ -22,7 +22,7 @@ class Oracle:
 
     Args:
         registry: Tells where a session lives and how far its lane has come.
-        nodes: Tells whose calls go one at a time.
+        nodes: Tells who may call a node.
         client: Returns the client of an instance by its name.
         longest_call: How long a call may take, in seconds: a node is held that long.
     """
@@ -76,7 +76,7 @@ class Oracle:
         hold = self._nodes.acquire(record.spec, wait=timeout, keep=self._longest_call)
         if hold is None:
             raise WaitTimeout(
-                f"node {record.spec.node!r}", timeout, "its calls go one at a time; ask later"
+                f"node {record.spec.node!r}", timeout, "it has no call to spare; ask later"
             )
         try:
             return self._client(record.spec.instance).predictions(session_id)

@@ -3,6 +3,7 @@
 The twins answer as the Lua scripts do; one contract suite runs over both.
 """
 
+from kato_tasks.testing.breakers import MemoryBreakers
 from kato_tasks.testing.fakes import FakeCall, FakeKato, RecordingWake
 from kato_tasks.testing.lanes import MemoryLanes
 from kato_tasks.testing.nodes import MemoryNodes
@@ -13,6 +14,7 @@ from kato_tasks.testing.waiting import wait_until
 __all__ = [
     "FakeCall",
     "FakeKato",
+    "MemoryBreakers",
     "MemoryLanes",
     "MemoryNodes",
     "MemoryRegistry",

@@ -1,4 +1,4 @@
-"""Holds on nodes in memory."""
+"""Rights to nodes in memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kato_tasks.testing.store import MemoryStore
 
 
 class MemoryNodes:
-    """Holds on nodes in memory: :class:`kato_tasks.nodes.Nodes`. Thread-safe.
+    """Rights to nodes in memory: :class:`kato_tasks.nodes.Nodes`. Thread-safe.
 
-    Holds end by the store's clock; ``wait`` is real time.
+    They end by the store's clock; ``wait`` is real time.
 
     Args:
         store: Holds the state.
-        settings: Lease and retention times.
+        settings: Limits, lease and retention times.
     """
 
     def __init__(self, store: MemoryStore, settings: Settings) -> None:
@@ -27,56 +27,71 @@ class MemoryNodes:
         self._settings = settings
         self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
 
-    def mark(self, spec: SessionSpec) -> None:
-        """See :meth:`kato_tasks.nodes.Nodes.mark`."""
-        if needs_node_alone(spec):
-            with self._store.changed:
-                name = self._keys.alone(spec.instance, fold_node(spec.node))
-                self._store.alone[name] = self._store.after(self._settings.retention)
-
     def acquire(
         self, spec: SessionSpec, *, wait: float, keep: float | None = None
     ) -> NodeHold | None:
         """See :meth:`kato_tasks.nodes.Nodes.acquire`."""
-        folded = fold_node(spec.node)
-        name = self._keys.node(spec.instance, folded)
+        name = self._keys.holders(spec.instance, fold_node(spec.node))
         with self._store.changed:
-            if not needs_node_alone(spec) and not self.is_marked(spec):
-                return NodeHold()
-            if not self._store.changed.wait_for(lambda: self._is_free(name), timeout=wait):
+            if needs_node_alone(spec):
+                self._store.alone[self._mark(spec)] = self._store.after(self._settings.retention)
+            if not self._store.changed.wait_for(lambda: self._is_free(spec, name), timeout=wait):
                 return None
-            hold = NodeHold(lease_key=name, token=secrets.token_hex(8))
-            self._take(name, hold.token, keep)
+            hold = NodeHold(holders=name, token=secrets.token_hex(8), alone=self._limit(spec) == 1)
+            until = self._store.after(keep or self._settings.lease)
+            self._store.holds.setdefault(name, {})[hold.token] = until
             return hold
 
     def is_marked(self, spec: SessionSpec) -> bool:
         """See :meth:`kato_tasks.nodes.Nodes.is_marked`."""
-        name = self._keys.alone(spec.instance, fold_node(spec.node))
         with self._store.changed:
-            return self._store.alone.get(name, 0) > self._store.now_ms
+            return self._store.alone.get(self._mark(spec), 0) > self._store.now_ms
 
     def renew(self, hold: NodeHold) -> bool:
         """See :meth:`kato_tasks.nodes.Nodes.renew`."""
-        if hold.lease_key is None:
-            return True
         with self._store.changed:
-            held = self._holds(hold.lease_key, hold.token)
-            if held:
-                self._take(hold.lease_key, hold.token)
-            return held
+            held = self._held(hold.holders)
+            if hold.token not in held:
+                return False
+            held[hold.token] = max(held[hold.token], self._store.after(self._settings.lease))
+            return True
 
     def release(self, hold: NodeHold) -> None:
         """See :meth:`kato_tasks.nodes.Nodes.release`."""
         with self._store.changed:
-            if hold.lease_key is not None and self._holds(hold.lease_key, hold.token):
-                del self._store.holds[hold.lease_key]
-                self._store.changed.notify_all()
+            self._held(hold.holders).pop(hold.token, None)
+            self._store.changed.notify_all()
 
-    def _is_free(self, name: str) -> bool:
-        return self._store.holds.get(name, ("", 0))[1] <= self._store.now_ms
+    def take_learning(self, spec: SessionSpec, holder: str) -> bool:
+        """See :meth:`kato_tasks.nodes.Nodes.take_learning`."""
+        with self._store.changed:
+            name = self._keys.learner(spec.instance, fold_node(spec.node))
+            owner, until = self._store.learners.get(name, (holder, 0))
+            if owner != holder and until > self._store.now_ms:
+                return False
+            kept = self._store.after(self._settings.learning_kept)
+            self._store.learners[name] = (holder, kept)
+            return True
 
-    def _holds(self, name: str, token: str) -> bool:
-        return not self._is_free(name) and self._store.holds[name][0] == token
+    def give_learning(self, spec: SessionSpec, holder: str) -> None:
+        """See :meth:`kato_tasks.nodes.Nodes.give_learning`."""
+        with self._store.changed:
+            name = self._keys.learner(spec.instance, fold_node(spec.node))
+            if self._store.learners.get(name, ("", 0))[0] == holder:
+                del self._store.learners[name]
 
-    def _take(self, name: str, token: str, keep: float | None = None) -> None:
-        self._store.holds[name] = (token, self._store.after(keep or self._settings.lease))
+    def _is_free(self, spec: SessionSpec, name: str) -> bool:
+        return len(self._held(name)) < self._limit(spec)
+
+    def _limit(self, spec: SessionSpec) -> int:
+        return 1 if self.is_marked(spec) else self._settings.node_calls
+
+    def _held(self, name: str) -> dict[str, int]:
+        """Return the living holds of a node, and until when; the others are dropped."""
+        holds, now = self._store.holds.setdefault(name, {}), self._store.now_ms
+        for token in [token for token, until in holds.items() if until <= now]:
+            del holds[token]
+        return holds
+
+    def _mark(self, spec: SessionSpec) -> str:
+        return self._keys.alone(spec.instance, fold_node(spec.node))

@@ -93,6 +93,27 @@ class Entry:
         )
 
 
+@dataclass(kw_only=True, slots=True)
+class BreakerEntry:
+    """The circuit breaker of one instance; times are the store's, in milliseconds.
+
+    Attributes:
+        forgotten: When all of this is forgotten.
+        failures: Failed calls in a row.
+        until: Until when nobody calls; None while it is closed.
+        pause: How long that was.
+        prober: Who probes.
+        probed_until: When somebody else may probe.
+    """
+
+    forgotten: int = 0
+    failures: int = 0
+    until: int | None = None
+    pause: int = 0
+    prober: str | None = None
+    probed_until: int = 0
+
+
 class MemoryStore:
     """The state behind :class:`MemoryLanes`, :class:`MemoryRegistry` and :class:`MemoryNodes`.
 
@@ -109,7 +130,9 @@ class MemoryStore:
         counts: The counters, latency buckets among them.
         dead: The dead letters, the oldest first.
         alone: Nodes whose calls go one at a time, and until when.
-        holds: Holds on nodes: their token, and until when.
+        holds: Holds on nodes: their tokens, and until when.
+        learners: Who may learn on a node, and until when.
+        breakers: The circuit breakers that are not closed and at peace.
     """
 
     def __init__(self, now_ms: int = _START_MS) -> None:
@@ -119,7 +142,9 @@ class MemoryStore:
         self.counts: Counter[str] = Counter()
         self.dead: list[DeadLetter] = []
         self.alone: dict[str, int] = {}
-        self.holds: dict[str, tuple[str, int]] = {}
+        self.holds: dict[str, dict[str, int]] = {}
+        self.learners: dict[str, tuple[str, int]] = {}
+        self.breakers: dict[str, BreakerEntry] = {}
         self._entries: dict[str, Entry] = {}
         self._now_ms = now_ms
         self._posted = 0

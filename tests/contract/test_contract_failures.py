@@ -13,6 +13,7 @@ import redis
 from lane_steps import KEY, SPEC, append, claim, group, intend, payloads, request, settlement
 from redis.connection import AbstractConnection
 
+from kato_tasks.breakers import RedisBreakers
 from kato_tasks.errors import InvalidInput, StoreUnavailable
 from kato_tasks.keys import Keys
 from kato_tasks.lanes import RedisLanes
@@ -22,8 +23,6 @@ from kato_tasks.models import (
     Intent,
     Kind,
     Lease,
-    PredictionMode,
-    SessionSpec,
     Settlement,
 )
 from kato_tasks.nodes import NodeHold, RedisNodes
@@ -33,8 +32,7 @@ from kato_tasks.settings import Settings
 from kato_tasks.stack import free_port
 
 LEASE: Final = Lease(key=KEY, token="", epoch=0)
-ALWAYS: Final = SessionSpec(node="n", instance="default", predictions=PredictionMode.ALWAYS)
-HOLD: Final = NodeHold(lease_key="k")
+HOLD: Final = NodeHold(holders="k")
 INTENT: Final = Intent(first=1, count=1, kind=Kind.OBSERVE, time=0, session_id="")
 TIMEOUT: Final = 0.1
 
@@ -55,11 +53,15 @@ VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
     "recent": lambda r, s: RedisRegistry(r, s).recent(limit=1),
     "walk": lambda r, s: list(RedisRegistry(r, s).walk()),
     "stats": lambda r, s: RedisRegistry(r, s).stats(),
-    "node mark": lambda r, s: RedisNodes(r, s).mark(ALWAYS),
-    "node acquire": lambda r, s: RedisNodes(r, s).acquire(ALWAYS, wait=0),
-    "node look": lambda r, s: RedisNodes(r, s).acquire(SPEC, wait=0),
+    "node acquire": lambda r, s: RedisNodes(r, s).acquire(SPEC, wait=0),
+    "node look": lambda r, s: RedisNodes(r, s).is_marked(SPEC),
     "node renew": lambda r, s: RedisNodes(r, s).renew(HOLD),
     "node release": lambda r, s: RedisNodes(r, s).release(HOLD),
+    "node take": lambda r, s: RedisNodes(r, s).take_learning(SPEC, KEY),
+    "node give": lambda r, s: RedisNodes(r, s).give_learning(SPEC, KEY),
+    "breaker ask": lambda r, s: RedisBreakers(r, s).ask("default"),
+    "breaker report": lambda r, s: RedisBreakers(r, s).report("default", sound=False),
+    "breaker states": lambda r, s: RedisBreakers(r, s).states(),
 }
 
 every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)

@@ -33,11 +33,11 @@ def test_all_keys_of_a_life_are_those_of_the_table(
     deliver(lanes, 1, refused=True, outcome=Outcome(refusal="no"), counts={"refused": 1})
     claim(lanes)
     spec = SessionSpec(node="n", instance="default", predictions=PredictionMode.ALWAYS)
-    nodes.mark(spec)
     nodes.acquire(spec, wait=0)
+    nodes.take_learning(spec, KEY)
     indices = {"ready", "activity", "dead", "stats"}
     own = {"s:a", "l:a", "ids:a", "out:a", "lease:a"}
-    assert names_of(store, settings) == {*indices, *own, "node", "alone"}
+    assert names_of(store, settings) == {*indices, *own, "holders", "alone", "learner"}
     assert offenders() == []
 
 
@@ -69,7 +69,7 @@ def test_the_record_of_a_held_session_with_work_has_none(
     assert store.ttl(session.session) == -1
 
 
-@pytest.mark.parametrize("name", ["s:a", "l:a", "ids:a", "out:a", "lease:a", "other", "node"])
+@pytest.mark.parametrize("name", ["s:a", "l:a", "ids:a", "out:a", "lease:a", "other", "holders"])
 def test_the_check_notices_a_key_that_nothing_removes(
     name: str, store: redis.Redis, settings: Settings, offenders: Offenders
 ) -> None:

@@ -1,56 +1,98 @@
-"""Nodes whose calls go one at a time."""
+"""Who may call a node, and who may learn on it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Thread
 
 import pytest
+import redis
 from lane_steps import FOREIGN, SPEC, LetPass
 
-from kato_tasks.models import PredictionMode
+from kato_tasks.keys import Keys
+from kato_tasks.models import PredictionMode, SessionSpec
 from kato_tasks.nodes import NodeHold, Nodes
+from kato_tasks.scripts import Runner, care_calls
+from kato_tasks.settings import Settings
 
 ALWAYS = replace(SPEC, predictions=PredictionMode.ALWAYS)
 
+only_valkey = pytest.mark.parametrize("backend", ["valkey"], indirect=True)
 
-def hold_of(nodes: Nodes) -> NodeHold:
-    hold = nodes.acquire(ALWAYS, wait=0)
+
+def hold_of(nodes: Nodes, spec: SessionSpec = ALWAYS) -> NodeHold:
+    hold = nodes.acquire(spec, wait=0)
     assert hold is not None
     return hold
 
 
-def test_calls_of_a_node_may_overlap_while_predictions_are_on_demand(nodes: Nodes) -> None:
-    nodes.mark(SPEC)
-    first, second = nodes.acquire(SPEC, wait=0), nodes.acquire(SPEC, wait=0)
-    assert first == second == NodeHold()
-    assert nodes.renew(NodeHold())
-    nodes.release(NodeHold())
+@pytest.mark.with_settings(node_calls=3)
+def test_as_many_may_call_a_node_as_the_setting_says(nodes: Nodes) -> None:
+    holds = [hold_of(nodes, SPEC) for _ in range(3)]
+    assert not any(hold.alone for hold in holds)
+    assert nodes.acquire(SPEC, wait=0.02) is None
+    nodes.release(holds[1])
+    assert nodes.acquire(SPEC, wait=0) is not None
+    assert nodes.acquire(SPEC, wait=0) is None
 
 
 def test_a_marked_node_is_held_by_one_at_a_time(nodes: Nodes) -> None:
-    nodes.mark(ALWAYS)
     hold = hold_of(nodes)
+    assert hold.alone
     assert nodes.acquire(SPEC, wait=0) is None
     assert nodes.acquire(ALWAYS, wait=0.02) is None
     nodes.release(hold)
-    assert nodes.acquire(SPEC, wait=0) is not None
+    assert hold_of(nodes, SPEC).alone
+    assert nodes.acquire(SPEC, wait=0) is None
+
+
+@pytest.mark.with_settings(node_calls=1)
+def test_a_limit_of_one_gives_the_node_alone(nodes: Nodes) -> None:
+    assert hold_of(nodes, SPEC).alone
+    assert not nodes.is_marked(SPEC)
+
+
+def test_the_first_who_needs_the_node_alone_waits_for_all_others(nodes: Nodes) -> None:
+    others = [hold_of(nodes, SPEC) for _ in range(2)]
+    assert not nodes.is_marked(SPEC)
+    for hold in others:
+        assert nodes.acquire(ALWAYS, wait=0) is None
+        assert nodes.is_marked(SPEC)
+        nodes.release(hold)
+    assert hold_of(nodes).alone
+
+
+def test_who_needs_the_node_alone_gets_it_although_others_keep_coming(nodes: Nodes) -> None:
+    """From the mark on they wait as it does; before, they would always have been one more."""
+    current = hold_of(nodes, SPEC)
+    got: list[NodeHold | None] = []
+    thread = Thread(target=lambda: got.append(nodes.acquire(ALWAYS, wait=10)))
+    thread.start()
+    for _ in range(1000):
+        following = nodes.acquire(SPEC, wait=0)
+        nodes.release(current)
+        if following is None:
+            break
+        current = following
+    thread.join()
+    assert got[0] is not None
 
 
 def test_names_that_fold_alike_are_one_node(nodes: Nodes) -> None:
-    nodes.mark(replace(ALWAYS, node="a-b"))
-    assert nodes.acquire(replace(SPEC, node="a.b"), wait=0) != NodeHold()
+    hold_of(nodes, replace(ALWAYS, node="a-b"))
+    assert nodes.is_marked(replace(SPEC, node="a.b"))
     assert nodes.acquire(replace(SPEC, node="a_b"), wait=0) is None
 
 
 def test_the_same_node_on_another_instance_is_another(nodes: Nodes) -> None:
-    nodes.mark(ALWAYS)
     hold_of(nodes)
     assert nodes.acquire(replace(ALWAYS, instance="other"), wait=0) is not None
 
 
 @pytest.mark.with_settings(lease=0.3)
-def test_a_hold_ends_with_its_lease(nodes: Nodes, let_pass: LetPass) -> None:
-    first = hold_of(nodes)
+@pytest.mark.parametrize("spec", [SPEC, ALWAYS])
+def test_a_hold_ends_with_its_lease(nodes: Nodes, let_pass: LetPass, spec: SessionSpec) -> None:
+    first = hold_of(nodes, spec)
     let_pass(0.18)
     assert nodes.renew(first)
     let_pass(0.18)
@@ -60,14 +102,90 @@ def test_a_hold_ends_with_its_lease(nodes: Nodes, let_pass: LetPass) -> None:
     assert not nodes.renew(first)
 
 
+@pytest.mark.with_settings(lease=0.1)
+def test_a_hold_may_be_longer_than_the_lease_and_is_never_shortened(
+    nodes: Nodes, let_pass: LetPass
+) -> None:
+    long = nodes.acquire(SPEC, wait=0, keep=5)
+    assert long is not None
+    assert nodes.renew(long)
+    hold_of(nodes, SPEC)
+    let_pass(0.15)
+    assert nodes.acquire(ALWAYS, wait=0) is None
+    nodes.release(long)
+    assert nodes.acquire(ALWAYS, wait=0) is not None
+
+
 def test_a_hold_is_given_back_by_its_owner_only(nodes: Nodes) -> None:
     hold = hold_of(nodes)
     nodes.release(replace(hold, token=FOREIGN))
     assert nodes.acquire(ALWAYS, wait=0) is None
+    nodes.release(hold)
+    nodes.release(hold)
+    assert nodes.acquire(ALWAYS, wait=0) is not None
 
 
 @pytest.mark.with_settings(retention=0.1)
 def test_a_mark_goes_after_its_time(nodes: Nodes, let_pass: LetPass) -> None:
-    nodes.mark(ALWAYS)
+    nodes.release(hold_of(nodes))
+    assert nodes.is_marked(SPEC)
     let_pass(0.11)
-    assert nodes.acquire(SPEC, wait=0) == NodeHold()
+    assert not nodes.is_marked(SPEC)
+    assert not hold_of(nodes, SPEC).alone
+
+
+@only_valkey
+def test_a_share_that_is_taken_twice_is_one(
+    runner: Runner, settings: Settings, nodes: Nodes
+) -> None:
+    """As when the store executes a script twice."""
+    keys = Keys(prefix=settings.prefix, shards=1)
+    holders, mark = keys.holders("default", "n"), keys.alone("default", "n")
+    call = care_calls.share(
+        holders, mark, FOREIGN, keep=5, limit=1, alone=True, mark_kept=settings.retention
+    )
+    assert [runner.run(call), runner.run(call)] == [2, 2]
+    nodes.release(NodeHold(holders=holders, token=FOREIGN))
+    assert nodes.acquire(ALWAYS, wait=0) is not None
+
+
+@only_valkey
+@pytest.mark.with_settings(lease=5.0)
+def test_the_holders_of_a_node_go_with_the_last_of_them(
+    nodes: Nodes, store: redis.Redis, settings: Settings
+) -> None:
+    holders = hold_of(nodes, SPEC).holders
+    nodes.acquire(SPEC, wait=0, keep=9)
+    nodes.acquire(SPEC, wait=0, keep=1)
+    assert settings.lease < float(store.pttl(holders)) / 1000 <= 9
+
+
+def test_one_session_at_a_time_may_learn_on_a_node(nodes: Nodes) -> None:
+    assert nodes.take_learning(SPEC, "a")
+    assert not nodes.take_learning(SPEC, "b")
+    assert not nodes.take_learning(replace(SPEC, tags=("other",)), "b")
+    assert nodes.take_learning(replace(SPEC, node="m"), "b")
+    assert nodes.take_learning(replace(SPEC, instance="other"), "b")
+
+
+def test_the_right_to_learn_is_given_back_by_its_holder_only(nodes: Nodes) -> None:
+    nodes.give_learning(SPEC, "a")
+    assert nodes.take_learning(SPEC, "a")
+    nodes.give_learning(SPEC, "b")
+    assert not nodes.take_learning(SPEC, "b")
+    nodes.give_learning(SPEC, "a")
+    assert nodes.take_learning(SPEC, "b")
+
+
+@pytest.mark.with_settings(learning_kept=0.3, lease=0.01)
+def test_the_right_to_learn_outlives_leases_and_is_renewed_by_taking_it_again(
+    nodes: Nodes, let_pass: LetPass
+) -> None:
+    assert nodes.take_learning(SPEC, "a")
+    let_pass(0.18)
+    assert nodes.take_learning(SPEC, "a")
+    let_pass(0.18)
+    assert not nodes.take_learning(SPEC, "b")
+    let_pass(0.18)
+    assert nodes.take_learning(SPEC, "b")
+    assert not nodes.take_learning(SPEC, "a")

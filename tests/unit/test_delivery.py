@@ -304,9 +304,12 @@ def test_a_turn_gives_way_when_its_node_is_marked_on_the_way() -> None:
     with World(batch_commands=1) as world:
         observe(world, "x", "y")
         always = world.session("b", node="a", predictions="always")
-        world.kato.on_call = lambda call: (
-            world.nodes.mark(always.spec) if call.verb == "observe" else None
-        )
+
+        def want_the_node(call: FakeCall) -> None:
+            if call.verb == "observe":
+                assert world.nodes.acquire(always.spec, wait=0) is None
+
+        world.kato.on_call = want_the_node
         assert world.deliver() is Turn.MORE
         assert world.observed() == strings("x")
         hold = world.nodes.acquire(always.spec, wait=0)

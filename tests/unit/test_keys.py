@@ -43,6 +43,7 @@ def test_the_indices_of_a_shard_are_the_permanent_keys() -> None:
 
 
 def test_a_node_has_a_slot_of_its_own_per_instance() -> None:
-    assert KEYS.node("eu", "n") == "kt:{eu:n}:node"
+    assert KEYS.holders("eu", "n") == "kt:{eu:n}:holders"
     assert KEYS.alone("eu", "n") == "kt:{eu:n}:alone"
-    assert KEYS.node("us", "n") != KEYS.node("eu", "n")
+    assert KEYS.learner("eu", "n") == "kt:{eu:n}:learner"
+    assert KEYS.holders("us", "n") != KEYS.holders("eu", "n")

@@ -1,0 +1,97 @@
+"""One typed callable per script that spares the servers; see the scripts' headers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kato_tasks.scripts.runner import Call, Script
+from kato_tasks.settings import Settings
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+_SHARE: Final = Script.load("share", int)
+
+
+def share(  # noqa: PLR0913 - one value per fact that the script takes
+    holders: str,
+    mark: str,
+    token: str,
+    *,
+    keep: float,
+    limit: int,
+    alone: bool,
+    mark_kept: float,
+) -> Call[int]:
+    """Take a share in a node's calls; answers 0 for none, 1 for a share, 2 for the node alone."""
+    return Call(
+        script=_SHARE,
+        keys=[holders, mark],
+        args=[token, _ms(keep), limit, int(alone), _ms(mark_kept)],
+    )
+
+
+_SHARE_RENEW: Final = Script.load("share_renew", bool)
+
+
+def renew_share(holders: str, token: str, seconds: float) -> Call[bool]:
+    """Renew a share; answers False if it is not ours any more."""
+    return Call(script=_SHARE_RENEW, keys=[holders], args=[token, _ms(seconds)])
+
+
+_SHARE_RELEASE: Final = Script.load("share_release", bool)
+
+
+def release_share(holders: str, token: str) -> Call[bool]:
+    """Give a share back; answers False if it was not ours any more."""
+    return Call(script=_SHARE_RELEASE, keys=[holders], args=[token])
+
+
+_LEARNER: Final = Script.load("learner", bool)
+
+
+def take_learning(learner: str, holder: str, seconds: float) -> Call[bool]:
+    """Take or renew the right to learn; answers False if somebody else has it."""
+    return Call(script=_LEARNER, keys=[learner], args=[holder, _ms(seconds)])
+
+
+def _asked(reply: list[Any]) -> tuple[str, int]:
+    return reply[0].decode(), reply[1] if len(reply) > 1 else 0
+
+
+_BREAKER_ASK: Final = Script.load("breaker_ask", _asked)
+
+
+def ask_breaker(
+    breaker: str, token: str, *, longest_call: float, pause: float
+) -> Call[tuple[str, int]]:
+    """Ask whether an instance may be called.
+
+    Answers ``closed`` and the failures in a row, ``pause`` and milliseconds, or ``probe`` and 0.
+    """
+    return Call(script=_BREAKER_ASK, keys=[breaker], args=[token, _ms(longest_call), _ms(pause)])
+
+
+_BREAKER_FAIL: Final = Script.load("breaker_fail", int)
+
+
+def fail_breaker(breaker: str, token: str, *, kept: float, settings: Settings) -> Call[int]:
+    """Count a failed call; answers for how many milliseconds nobody shall call."""
+    args: list[str | int | bytes] = [
+        token,
+        settings.breaker_failures,
+        _ms(settings.breaker_open),
+        _ms(settings.breaker_most),
+        _ms(kept),
+    ]
+    return Call(script=_BREAKER_FAIL, keys=[breaker], args=args)
+
+
+_BREAKER_WITHDRAW: Final = Script.load("breaker_withdraw", bool)
+
+
+def withdraw_probe(breaker: str, token: str) -> Call[bool]:
+    """Give back a probe that was not made; answers False if the caller had none."""
+    return Call(script=_BREAKER_WITHDRAW, keys=[breaker], args=[token])
