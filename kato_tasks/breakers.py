@@ -94,6 +94,33 @@ class Breakers(Protocol):
         ...
 
 
+class Watch:
+    """Asks before each step of a delivery, and reports what its calls have shown. Thread-safe.
+
+    Args:
+        breakers: What to ask, and to tell.
+    """
+
+    def __init__(self, breakers: Breakers) -> None:
+        self._breakers = breakers
+        self._here = threading.local()
+
+    def ask(self, instance: str) -> float:
+        """Return how many seconds to pause before an instance is called; 0.0 to call it now."""
+        self._here.called = False
+        return self._breakers.ask(instance)
+
+    def answered(self, instance: str, error: KatoError | None) -> None:
+        """Report a call of this thread: what was raised for it, or None."""
+        self._here.called = True
+        self._breakers.report(instance, sound=error is None or not is_failure(error))
+
+    def done(self, instance: str) -> None:
+        """End a step; one that has made no call gives its right to make one back."""
+        if not self._here.called:
+            self._breakers.withdraw(instance)
+
+
 def is_failure(error: KatoError) -> bool:
     """Tell whether an error counts against its server.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from kato_tasks.breakers import RedisBreakers
+from kato_tasks.breakers import RedisBreakers, Watch
 from kato_tasks.delivery import Deliverer, LeaseKeeper, sweep
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import RedisLanes, Wake
@@ -25,10 +26,12 @@ class Clients:
 
     Args:
         settings: Instances, time-outs and limits.
+        watch: Told how every call went.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, watch: Watch) -> None:
         self._settings = settings
+        self._watch = watch
         self._clients: dict[str, KatoClient] = {}
         self._lock = threading.Lock()
 
@@ -50,6 +53,7 @@ class Clients:
                     connect_timeout=self._settings.kato_connect_timeout,
                     max_connections=self._settings.kato_connections,
                     dialect=self._settings.dialects.get(name),
+                    answered=partial(self._watch.answered, name),
                 )
             return self._clients[name]
 
@@ -92,12 +96,14 @@ class Services:
         self.registry = RedisRegistry(runner, settings)
         self.nodes = RedisNodes(runner, settings)
         self.breakers = RedisBreakers(runner, settings)
-        self.clients = Clients(settings)
+        watch = Watch(self.breakers)
+        self.clients = Clients(settings, watch)
         self._keeper = LeaseKeeper(settings.lease / _RENEWALS_PER_LEASE)
         self.sessions = _sessions(self, self.clients, wake)
         self.deliverer = Deliverer(
             lanes=self.lanes,
             nodes=self.nodes,
+            breakers=watch,
             client=self.clients,
             keeper=self._keeper,
             settings=settings,

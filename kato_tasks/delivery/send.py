@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from kato_tasks.errors import Final, KatoError, OutcomeUnknown, Retryable, SessionNotFound
-from kato_tasks.kato import TIME_UNKNOWN, KatoClient
-from kato_tasks.models import Command, Kind, Outcome
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Done:
-    """The call took effect.
-
-    Attributes:
-        time: KATO's ``time`` after it.
-        outcome: What waiting callers are told beyond "applied".
-        unbind: True if the server-side session is gone by our own wish.
-    """
-
-    time: int
-    outcome: Outcome | None = None
-    unbind: bool = False
+from kato_tasks.delivery.effect import Done, config_of, effect, with_config
+from kato_tasks.delivery.memory import STM_EVENTS, Memory, follow
+from kato_tasks.delivery.work import Planned
+from kato_tasks.errors import (
+    Final,
+    KatoError,
+    OutcomeUnknown,
+    Retryable,
+    RouteMissing,
+    ServerFault,
+    SessionNotFound,
+)
+from kato_tasks.kato import TIME_UNKNOWN, KatoClient, effective_differences
+from kato_tasks.models import Claim, Command, Kind, Learning, Outcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,71 +36,161 @@ class Refused:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """The server failed at the call and took nothing of it (a 500 on an observe; kato-api 4)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Doubt:
     """The call may or may not have taken effect, now or later."""
 
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Anomaly:
+    """The call was answered, and its session is not what it must be then.
+
+    Attributes:
+        reason: What is wrong with it.
+        done: The call as it was, with what the server says of the session.
+    """
+
+    reason: str
+    done: Done
+
+
 _REFUSALS = frozenset({400, 413, 422})
+_FAILED = 500
 
-Sent = Done | NotDone | Refused | Doubt
+Sent = Done | NotDone | Refused | Failed | Doubt | Anomaly
 
 
-def send(client: KatoClient, session_id: str, batch: Sequence[Command], time: int) -> Sent:
+def send(client: KatoClient, claim: Claim, call: Planned) -> Sent:
     """Make one call, once.
 
     Args:
         client: Of the session's instance.
-        session_id: The server-side session.
-        batch: Consecutive observes, or one other command.
-        time: KATO's ``time`` before the call.
+        claim: The session, which has a server-side one.
+        call: Consecutive observes, or one other command.
     """
     try:
-        return _VERBS[batch[0].kind](client, session_id, batch, time)
+        return _VERBS[call.intent.kind](client, claim, call)
     except Retryable as error:
         return NotDone(reason=str(error))
     except Final as error:
-        # Only these refuse the commands themselves. A gateway's 401 or 429, or a wrong URL, says
-        # nothing of them: they stay in the lane until the server is there again.
-        return (Refused if error.status in _REFUSALS else NotDone)(reason=str(error))
+        return _final(error)
     except OutcomeUnknown as error:
+        if _took_nothing(error, call):
+            return Failed(reason=str(error))
         return Doubt(reason=str(error))
 
 
-def _observe(client: KatoClient, session_id: str, batch: Sequence[Command], time: int) -> Sent:
-    payloads = [command.payload for command in batch]
+def confirm(client: KatoClient, claim: Claim, call: Planned, done: Done) -> Sent:
+    """Look whether a call that was answered has left what it must: the last one of a lane.
+
+    A server whose store is full answers 200 and stores nothing; the next call shows it, and the
+    last one of a lane has none (kato-api 9).
+    """
+    if call.intent.kind in (Kind.CONFIGURE, Kind.DELETE):
+        return done
+    try:
+        seen = client.look(claim.session_id or "")
+    except KatoError as error:
+        return Doubt(reason=str(error))
+    found = replace(done, events=len(seen.stm))
+    if seen.time not in (done.time, TIME_UNKNOWN):
+        return _other("time", seen.time, done.time, replace(found, time=seen.time))
+    if len(seen.stm) != done.events:
+        return _other("number of events", len(seen.stm), done.events, found)
+    if not _tail(call, done).ends(seen.stm):
+        return Anomaly(reason="the newest events are not those that were sent", done=found)
+    return done
+
+
+def _tail(call: Planned, done: Done) -> Memory:
+    if call.intent.kind is not Kind.OBSERVE or done.learned is not None:
+        return Memory()
+    return follow(Memory(), call.batch, Learning())
+
+
+def _final(error: Final) -> Sent:
+    # Only these refuse the commands themselves. A gateway's 401 or 429, or a wrong URL, says
+    # nothing of them: they stay in the lane until the server is there again. A call that the
+    # dialect does not have was not sent, and never will be.
+    unsent = isinstance(error, RouteMissing) and error.status is None
+    refused = unsent or error.status in _REFUSALS
+    return (Refused if refused else NotDone)(reason=str(error))
+
+
+def _took_nothing(error: OutcomeUnknown, call: Planned) -> bool:
+    """Tell whether an error proves that nothing happened: a learning call may have counted."""
+    failed = isinstance(error, ServerFault) and error.status == _FAILED
+    return failed and call.intent.kind is Kind.OBSERVE and call.intent.pattern is None
+
+
+def _other(what: str, found: int, expected: int, done: Done) -> Anomaly:
+    return Anomaly(reason=f"the server's {what} is {found}, not {expected}", done=done)
+
+
+def _observe(client: KatoClient, claim: Claim, call: Planned) -> Sent:
+    payloads = [command.payload for command in call.batch]
+    session_id = call.intent.session_id
     if len(payloads) == 1:
         observed = client.observe(session_id, payloads[0])
     else:
         observed = client.observe_sequence(session_id, payloads)
-    expected = time + len(payloads)
+    done = effect(claim, call.batch, call.intent)
+    length = done.events if observed.stm_length < 0 else min(STM_EVENTS, observed.stm_length)
+    found = replace(done, events=length)
     if observed.applied != len(payloads):
-        return Doubt(reason=f"the server applied {observed.applied} of {len(payloads)}")
-    if observed.time not in (expected, TIME_UNKNOWN):
+        return _other("count of observations", observed.applied, len(payloads), found)
+    if observed.time not in (done.time, TIME_UNKNOWN):
         # Something was lost, was not stored, or somebody else writes (kato-api 0). Where the
         # dialect has no time there is nothing to check.
-        return Doubt(reason=f"the server's time is {observed.time}, not {expected}")
-    return Done(time=expected)
+        return _other("time", observed.time, done.time, replace(found, time=observed.time))
+    if length != done.events:
+        return _other("number of events", length, done.events, found)
+    return done
 
 
-def _learn(client: KatoClient, session_id: str, _: Sequence[Command], time: int) -> Sent:
-    return Done(time=time, outcome=Outcome(pattern=client.learn(session_id)))
+def _learn(client: KatoClient, claim: Claim, call: Planned) -> Sent:
+    name = client.learn(call.intent.session_id)
+    done = replace(effect(claim, call.batch, call.intent), outcome=Outcome(pattern=name))
+    if call.intent.frequency >= 0 and name != call.intent.pattern:
+        return Anomaly(reason=f"it learned {name!r}, not {call.intent.pattern!r}", done=done)
+    return done
 
 
-def _clear_stm(client: KatoClient, session_id: str, _: Sequence[Command], __: int) -> Sent:
-    client.clear_stm(session_id)
-    return Done(time=0)
+def _clear_stm(client: KatoClient, claim: Claim, call: Planned) -> Sent:
+    client.clear_stm(call.intent.session_id)
+    return effect(claim, call.batch, call.intent)
 
 
-def _delete(client: KatoClient, session_id: str, _: Sequence[Command], __: int) -> Sent:
+def _configure(client: KatoClient, claim: Claim, call: Planned) -> Sent:
+    config = config_of(call.batch[0])
+    client.update_config(call.intent.session_id, config)
     try:
-        client.delete_session(session_id)
+        effective = client.get_config(call.intent.session_id)
+    except KatoError as error:
+        return Doubt(reason=str(error))
+    done = with_config(effect(claim, call.batch, call.intent), effective)
+    missing = effective_differences(config, effective)
+    if missing:
+        return Anomaly(reason=f"the server does not have {', '.join(missing)} of it", done=done)
+    return done
+
+
+def _delete(client: KatoClient, claim: Claim, call: Planned) -> Sent:
+    try:
+        client.delete_session(call.intent.session_id)
     except SessionNotFound as error:
         # With KATO's own store down every session is "not found"; exists then fails (kato-api 9).
-        if _exists(client, session_id) is not False:
+        if _exists(client, call.intent.session_id) is not False:
             return Doubt(reason=str(error))
-    return Done(time=0, unbind=True)
+    return effect(claim, call.batch, call.intent)
 
 
 def _exists(client: KatoClient, session_id: str) -> bool | None:
@@ -118,5 +204,17 @@ _VERBS = {
     Kind.OBSERVE: _observe,
     Kind.LEARN: _learn,
     Kind.CLEAR_STM: _clear_stm,
+    Kind.CONFIGURE: _configure,
     Kind.DELETE: _delete,
 }
+
+
+def nothing_to_do(claim: Claim, batch: Sequence[Command]) -> bool:
+    """Tell whether a command needs no call: an empty session is clear, an unmade one deleted."""
+    match batch[0].kind:
+        case Kind.DELETE:
+            return claim.session_id is None
+        case Kind.CLEAR_STM:
+            return claim.time == 0 and claim.events == 0
+        case _:
+            return False

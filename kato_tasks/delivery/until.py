@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from kato_tasks.delivery.deliverer import Deliverer
-from kato_tasks.errors import SessionInDoubt, WaitTimeout
+from kato_tasks.errors import SessionParked, WaitTimeout
 from kato_tasks.models import SessionRecord, Turn
 from kato_tasks.registry import Registry
 
@@ -37,7 +37,7 @@ def deliver_until(
     while record is not None and not _is_there(record, goal, bound=seq is None):
         turn = deliverer.deliver(key)
         record = registry.get(key)
-        if turn in (Turn.HELD, Turn.UNKNOWN) or time.monotonic() >= until:
+        if turn in (Turn.PARKED, Turn.UNKNOWN) or time.monotonic() >= until:
             break
         if turn is not Turn.MORE:
             # Somebody else is at it, or the server is away: ask less and less often.
@@ -52,12 +52,12 @@ def ensure_session(
     """Return a registered session once a server has it, delivering its lane from here.
 
     Raises:
-        SessionInDoubt: The session is held.
+        SessionParked: The session is parked.
         WaitTimeout: It was not made within ``timeout`` seconds.
     """
     record = deliver_until(deliverer, registry, key, seq=None, timeout=timeout)
-    if record is not None and record.doubt is not None:
-        raise SessionInDoubt(key, record.doubt)
+    if record is not None and record.parked is not None:
+        raise SessionParked(key, record.parked)
     if record is None or record.session_id is None:
         raise WaitTimeout(f"session {key!r} to be made", timeout, "its server may be down")
     return record

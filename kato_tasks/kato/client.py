@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -37,6 +37,12 @@ from kato_tasks.kato.dialects import DIALECTS, Dialect, NewSession, Verb, detect
 from kato_tasks.kato.transport import Transport
 from kato_tasks.models import DialectName
 
+Answered = Callable[[KatoError | None], None]
+
+
+def _unheard(_: KatoError | None) -> None:
+    """Tell nobody."""
+
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 # The real server ignores it; the development server's audit tells replays by it.
@@ -59,6 +65,7 @@ class KatoClient:
             unreachable.
         max_connections: The most connections at a time; further threads wait for one.
         dialect: How the server speaks; None asks the server when it is first needed.
+        answered: Told of every call to a session or pattern: what was raised for it, or None.
         transport: Takes the place of the network, for tests.
 
     Raises:
@@ -73,8 +80,10 @@ class KatoClient:
         connect_timeout: float = 5.0,
         max_connections: int = 32,
         dialect: DialectName | None = None,
+        answered: Answered | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self._answered = answered or _unheard
         self._dialect = None if dialect is None else DIALECTS[dialect]
         self._transport = Transport(
             base_url,
@@ -342,7 +351,10 @@ class KatoClient:
             The pattern; None if the node has none of that name.
         """
         query = "?node_id=" + _quoted(node_id)
-        return answers.pattern(self._transport.send("GET", "/pattern/{id}", name=name, query=query))
+        send = self._transport.send
+        return answers.pattern(
+            self._told(lambda: send("GET", "/pattern/{id}", name=name, query=query))
+        )
 
     def root(self) -> dict[str, JsonValue]:
         """Return what the server says of itself: the cheapest question there is."""
@@ -404,9 +416,20 @@ class KatoClient:
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Answer:
         method, path = self.dialect.route(verb)
-        return self._transport.send(
-            method, path, name=session_id, query=query, content=content, headers=headers
+        return self._told(
+            lambda: self._transport.send(
+                method, path, name=session_id, query=query, content=content, headers=headers
+            )
         )
+
+    def _told(self, send: Callable[[], Answer]) -> Answer:
+        try:
+            answer = send()
+        except KatoError as error:
+            self._answered(error)
+            raise
+        self._answered(None)
+        return answer
 
 
 def _quoted(node_id: str) -> str:

@@ -127,7 +127,7 @@ class Transport:
         """Close all connections; a request under way is lost. May be repeated."""
         self._client.close()
 
-    def send(
+    def send(  # noqa: PLR0913 - what a request is made of
         self,
         method: str,
         route: str,

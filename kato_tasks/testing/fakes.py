@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
 from pydantic import JsonValue
 
+from kato_tasks.delivery.memory import pattern_name
 from kato_tasks.errors import CallRejected, KatoError, SessionNotFound
-from kato_tasks.kato import CreatedSession, KatoClient, Observed, Predictions
+from kato_tasks.kato import (
+    Cognition,
+    CreatedSession,
+    KatoClient,
+    Observed,
+    Pattern,
+    Predictions,
+)
 
 R = TypeVar("R")
 
@@ -43,15 +53,17 @@ class FakeSession:
 
     Attributes:
         node_id: Its node.
-        config: What it was created with.
+        config: What it was created with, and configured since.
+        metadata: What its creator said of it.
         time: Observations applied since the last clear.
-        stm: The observations since the last clear or learn, as they were sent.
+        stm: The observations whose events are remembered, as they were sent.
         observed: All observations that were applied, as they were sent.
         learned: The memories that were learned.
     """
 
     node_id: str
     config: dict[str, JsonValue]
+    metadata: dict[str, JsonValue] = field(default_factory=dict)
     time: int = 0
     stm: list[bytes] = field(default_factory=list)
     observed: list[bytes] = field(default_factory=list)
@@ -83,6 +95,10 @@ class FakeKato:
         sessions: The sessions by server-side id; deleted ones are gone.
         calls: What was sent, in order.
         max_batch: Most observations of one call; None for any number.
+        takes_metadata: Sessions can be created with metadata.
+        can_configure: The config of a session can be changed.
+        patterns: How often each pattern was learned, by node and name.
+        unstored: How many of the next writes are answered as if they were stored, and are not.
         defaults: What the server's session config is, unless a session overrides it.
         refused: Observations for which a call is refused for good.
         forecast: What :meth:`predictions` answers.
@@ -93,6 +109,10 @@ class FakeKato:
         self.sessions: dict[str, FakeSession] = {}
         self.calls: list[FakeCall] = []
         self.max_batch: int | None = None
+        self.takes_metadata = True
+        self.can_configure = True
+        self.patterns: Counter[tuple[str, str]] = Counter()
+        self.unstored = 0
         self.defaults: dict[str, JsonValue] = {}
         self.refused: set[bytes] = set()
         self.forecast = Predictions(predictions=(), future_potentials=())
@@ -125,6 +145,7 @@ class FakeKato:
         node_id: str,
         config: Mapping[str, JsonValue] | None = None,
         ttl_seconds: int | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
     ) -> CreatedSession:
         """Create a session."""
         made = dict(config or {})
@@ -132,7 +153,9 @@ class FakeKato:
         def create() -> str:
             self._made += 1
             name = f"session-{self._made}"
-            self.sessions[name] = FakeSession(node_id=node_id, config=made)
+            self.sessions[name] = FakeSession(
+                node_id=node_id, config=made, metadata=dict(metadata or {})
+            )
             return name
 
         now = datetime.now(UTC)
@@ -167,6 +190,46 @@ class FakeKato:
         """Apply observations, all or none."""
         return self._observe("observe_sequence", session_id, tuple(observations))
 
+    def replay(self, session_id: str, observations: Sequence[bytes]) -> None:
+        """Apply observations again that another session has had."""
+        self._observe("replay", session_id, tuple(observations))
+
+    def look(self, session_id: str) -> Cognition:
+        """Return what a session remembers."""
+
+        def look() -> Cognition:
+            session = self._find(session_id)
+            stm = [list(_symbols(payload)) for payload in session.stm]
+            return Cognition(time=session.time, stm=stm, emotives={}, raw={})
+
+        return self._call(FakeCall(verb="look", session_id=session_id), look)
+
+    def get_config(self, session_id: str) -> dict[str, JsonValue]:
+        """Return the effective config."""
+        call = FakeCall(verb="get_config", session_id=session_id)
+        return self._call(call, lambda: {**self.defaults, **self._find(session_id).config})
+
+    def update_config(self, session_id: str, config: Mapping[str, JsonValue]) -> None:
+        """Change some keys of a session's config."""
+
+        def update() -> None:
+            self._stored(session_id).config.update(config)
+
+        self._call(FakeCall(verb="update_config", session_id=session_id), update)
+
+    def pattern(self, name: str, *, node_id: str) -> Pattern | None:
+        """Look up a pattern."""
+
+        def find() -> Pattern | None:
+            count = self.patterns[node_id, name]
+            return (
+                Pattern(name=name, events=[], length=0, frequency=count, emotives=(), metadata={})
+                if count
+                else None
+            )
+
+        return self._call(FakeCall(verb="pattern", session_id=""), find)
+
     def learn(self, session_id: str) -> str:
         """Learn the short-term memory and empty it; an empty one is refused."""
 
@@ -174,9 +237,7 @@ class FakeKato:
             session = self._find(session_id)
             if not session.stm:
                 raise CallRejected("POST /sessions/{id}/learn", "Cannot learn from empty STM", 400)
-            session.learned.append(session.stm)
-            session.stm = []
-            return f"PTRN|{session_id}|{len(session.learned)}"
+            return self._learn(session, self._stored(session_id), kept=0)
 
         return self._call(FakeCall(verb="learn", session_id=session_id), learn)
 
@@ -184,7 +245,7 @@ class FakeKato:
         """Empty the short-term memory and set the time to 0."""
 
         def clear() -> None:
-            session = self._find(session_id)
+            session = self._stored(session_id)
             session.stm, session.time = [], 0
 
         self._call(FakeCall(verb="clear_stm", session_id=session_id), clear)
@@ -200,20 +261,47 @@ class FakeKato:
 
     def _observe(self, verb: str, session_id: str, payloads: tuple[bytes, ...]) -> Observed:
         def observe() -> Observed:
-            session = self._find(session_id)
+            self._find(session_id)
             if not self.refused.isdisjoint(payloads):
                 raise CallRejected(f"POST /sessions/{{id}}/{verb}", "not taken", 422)
-            session.stm += payloads
+            session, learned = self._stored(session_id), []
+            for payload in payloads:
+                learned += self._take_in(session, payload)
             session.observed += payloads
-            session.time += len(payloads)
             return Observed(
                 applied=len(payloads),
                 time=self._times.popleft() if self._times else session.time,
                 stm_length=len(session.stm),
-                auto_learned=(),
+                auto_learned=tuple(learned),
             )
 
         return self._call(FakeCall(verb=verb, session_id=session_id, payloads=payloads), observe)
+
+    def _take_in(self, session: FakeSession, payload: bytes) -> list[str]:
+        session.time += 1
+        if not _symbols(payload):
+            return []
+        session.stm.append(payload)
+        config = {**self.defaults, **session.config}
+        limit = config.get("max_pattern_length")
+        if not isinstance(limit, int) or not 0 < limit <= len(session.stm):
+            return []
+        return [self._learn(session, session, kept=limit - 1 if _rolls(config) else 0)]
+
+    def _learn(self, session: FakeSession, stored: FakeSession, *, kept: int) -> str:
+        name = pattern_name([_symbols(payload) for payload in session.stm])
+        self.patterns[session.node_id, name] += 1
+        stored.learned.append(list(session.stm))
+        stored.stm = stored.stm[len(stored.stm) - kept :] if kept else []
+        return name
+
+    def _stored(self, session_id: str) -> FakeSession:
+        """Return the session to write to: a copy that nobody keeps, if it is not to be stored."""
+        session = self._find(session_id)
+        if not self.unstored:
+            return session
+        self.unstored -= 1
+        return deepcopy(session)
 
     def _find(self, session_id: str) -> FakeSession:
         try:
@@ -233,3 +321,11 @@ class FakeKato:
             if error is not None:
                 raise error
             return answer
+
+
+def _symbols(payload: bytes) -> tuple[str, ...]:
+    return tuple(sorted(json.loads(payload).get("strings", ())))
+
+
+def _rolls(config: Mapping[str, JsonValue]) -> bool:
+    return config.get("stm_mode") == "ROLLING"

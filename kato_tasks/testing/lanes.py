@@ -16,7 +16,6 @@ from kato_tasks.models import (
     Appended,
     Claim,
     Command,
-    DeadLetter,
     Group,
     Intent,
     Journal,

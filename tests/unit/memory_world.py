@@ -11,6 +11,7 @@ from kato_tasks.sessions import Intake, Oracle, Session, Sessions
 from kato_tasks.settings import Settings
 from kato_tasks.testing import (
     FakeKato,
+    MemoryBreakers,
     MemoryLanes,
     MemoryNodes,
     MemoryRegistry,
@@ -24,11 +25,12 @@ class World:
     """Use it as a context manager; settings that matter are given by name."""
 
     def __init__(self, **overrides: Any) -> None:  # noqa: ANN401 - settings
-        self.settings = Settings.load(**{"node_wait": 0.01, **overrides})
+        self.settings = Settings.load(**{"node_wait": 0.01, "look_wait": 0.01, **overrides})
         self.store = MemoryStore()
         self.lanes = MemoryLanes(self.store, self.settings)
         self.registry = MemoryRegistry(self.store)
         self.nodes = MemoryNodes(self.store, self.settings)
+        self.breakers = MemoryBreakers(self.store, self.settings)
         self.kato = FakeKato()
         self.wake = RecordingWake()
         self.keeper = LeaseKeeper(0.005)
@@ -56,6 +58,7 @@ class World:
         return Deliverer(
             lanes=self.lanes,
             nodes=self.nodes,
+            breakers=self.breakers,
             client=self.client,
             keeper=self.keeper,
             settings=self.settings,

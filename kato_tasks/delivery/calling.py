@@ -1,0 +1,170 @@
+"""Makes the next call of a lane: cut, intend, send once, settle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from kato_tasks.delivery.batch import cut
+from kato_tasks.delivery.doubt import anomaly
+from kato_tasks.delivery.effect import Done, config_of, effect
+from kato_tasks.delivery.insist import insist
+from kato_tasks.delivery.learning import expected_pattern, makes_learn
+from kato_tasks.delivery.poison import takes_others
+from kato_tasks.delivery.send import (
+    Anomaly,
+    Doubt,
+    Failed,
+    NotDone,
+    Refused,
+    Sent,
+    confirm,
+    nothing_to_do,
+    send,
+)
+from kato_tasks.delivery.settling import go_on, park, pause, refuse
+from kato_tasks.delivery.work import Planned, Tools, Work
+from kato_tasks.errors import KatoError
+from kato_tasks.instrumentation import logger
+from kato_tasks.models import Command, Intent, Kind, Outcome, PoisonPolicy, Turn
+
+
+def call(tools: Tools, work: Work) -> Work | Turn:
+    """Make the next call of a lane that has commands."""
+    try:
+        planned = _plan(tools, work)
+    except KatoError as error:
+        # Nothing is intended yet, and nothing that changes anything was sent.
+        return pause(tools, work, str(error))
+    if not isinstance(planned, Planned):
+        return planned
+    began = time.monotonic()
+    if not insist(lambda: tools.lanes.intend(work.claim.lease, planned.intent)):
+        return Turn.LOST
+    if not _still_ours(tools, work, began):
+        return Turn.LOST
+    return _settle(tools, work, planned, _send(tools, work, planned))
+
+
+def _plan(tools: Tools, work: Work) -> Planned | Turn:
+    """Decide what the call carries, and read what its end will be compared with."""
+    claim = work.claim
+    batch = tuple(cut(claim, most=_most(tools, work), max_bytes=tools.settings.batch_bytes))
+    intent = Intent(
+        first=claim.applied + 1,
+        count=len(batch),
+        kind=batch[0].kind,
+        time=claim.time,
+        session_id=claim.session_id or "",
+    )
+    if makes_learn(claim, batch):
+        return _plan_learn(tools, work, batch, intent)
+    if intent.kind is Kind.CONFIGURE:
+        intent = replace(intent, config=_config_before(tools, work, batch[0]))
+    return Planned(batch=batch, intent=intent)
+
+
+def _plan_learn(
+    tools: Tools, work: Work, batch: tuple[Command, ...], intent: Intent
+) -> Planned | Turn:
+    claim = work.claim
+    if not tools.nodes.take_learning(claim.spec, work.key):
+        # Whoever has the right gives it back within a call, unless it has been in doubt since.
+        insist(lambda: tools.lanes.release(claim.lease, pause=tools.settings.retry_first))
+        return Turn.PAUSED
+    journal = tools.lanes.journal(claim.lease, claim.applied)
+    if journal is None:
+        return Turn.LOST
+    client = tools.client(claim.spec.instance)
+    pattern, frequency = expected_pattern(client, claim, journal, batch)
+    return Planned(batch=batch, intent=replace(intent, pattern=pattern, frequency=frequency))
+
+
+def _config_before(tools: Tools, work: Work, command: Command) -> dict[str, JsonValue]:
+    client = tools.client(work.claim.spec.instance)
+    if not client.can_configure:
+        return {}
+    effective = client.get_config(work.claim.session_id or "")
+    return {name: effective.get(name) for name in config_of(command)}
+
+
+def _most(tools: Tools, work: Work) -> int:
+    claim = work.claim
+    most = min(claim.most, tools.settings.batch_commands)
+    if claim.session_id is None:
+        return most
+    limit = tools.client(claim.spec.instance).max_batch
+    return most if limit is None else min(most, limit)
+
+
+def _still_ours(tools: Tools, work: Work, began: float) -> bool:
+    """Tell whether the lease, which the intent has found ours, can still be."""
+    slow = time.monotonic() - began > tools.settings.lease / 2
+    return not slow or insist(lambda: tools.lanes.renew(work.claim.lease))
+
+
+def _send(tools: Tools, work: Work, planned: Planned) -> Sent:
+    claim = work.claim
+    if nothing_to_do(claim, planned.batch):
+        return effect(claim, planned.batch, planned.intent)
+    client = tools.client(claim.spec.instance)
+    sent = send(client, claim, planned)
+    if isinstance(sent, Done) and len(planned.batch) == len(claim.commands):
+        return confirm(client, claim, planned, sent)
+    return sent
+
+
+def _settle(tools: Tools, work: Work, planned: Planned, sent: Sent) -> Work | Turn:
+    batch = planned.batch
+    match sent:
+        case Done():
+            return go_on(tools, work, batch, sent)
+        case NotDone():
+            return pause(tools, work, sent.reason)
+        case Doubt() | Anomaly():
+            return _doubt(tools, work, planned, sent)
+        case Failed():
+            return _failed(tools, work, batch, sent.reason)
+        case Refused() if len(batch) > 1:
+            return _halve(tools, work, len(batch), pause_seconds=0.0)
+        case Refused():
+            return _refused(tools, work, batch[0], sent.reason)
+
+
+def _doubt(tools: Tools, work: Work, planned: Planned, sent: Doubt | Anomaly) -> Work | Turn:
+    claim = replace(work.claim, intent=planned.intent, intent_ms=round(work.now_ms))
+    work = replace(work, claim=claim)
+    if isinstance(sent, Anomaly):
+        return anomaly(tools, work, sent.reason, sent.done)
+    logger.warning("call in doubt", extra={"session": work.key, "reason": sent.reason})
+    return work
+
+
+def _failed(tools: Tools, work: Work, batch: Sequence[Command], reason: str) -> Work | Turn:
+    """Try again, with half of it; a command that fails alone may be poison."""
+    claim = work.claim
+    if len(batch) > 1:
+        seconds = tools.backoff.pause(claim.attempts)
+        return _halve(tools, work, len(batch), pause_seconds=seconds)
+    if claim.attempts + 1 < tools.settings.poison_attempts:
+        return pause(tools, work, reason)
+    # Many calls that fail alike are an outage; one that fails beside others that do not is poison.
+    if not takes_others(tools.client(claim.spec.instance), claim.spec):
+        return pause(tools, work, reason)
+    return _refused(tools, work, batch[0], reason)
+
+
+def _refused(tools: Tools, work: Work, command: Command, reason: str) -> Work | Turn:
+    if tools.settings.poison is PoisonPolicy.PARK:
+        return park(tools, work, reason, outcome=Outcome(refusal=reason))
+    return refuse(tools, work, command, reason)
+
+
+def _halve(tools: Tools, work: Work, count: int, *, pause_seconds: float) -> Turn:
+    most = count // 2
+    release = tools.lanes.release
+    insist(lambda: release(work.claim.lease, pause=pause_seconds, most=most))
+    return Turn.PAUSED if pause_seconds else Turn.MORE

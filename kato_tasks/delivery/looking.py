@@ -1,0 +1,108 @@
+"""Looks at a session whose last call nobody has seen the end of."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from kato_tasks.delivery.effect import Done, config_of, effect, with_config
+from kato_tasks.delivery.memory import Memory, follow
+from kato_tasks.delivery.rehome import Seen
+from kato_tasks.delivery.work import Tools, Work
+from kato_tasks.errors import SessionNotFound
+from kato_tasks.kato import TIME_UNKNOWN, Cognition, KatoClient, effective_differences
+from kato_tasks.models import Intent, Kind
+
+_LOOKS: Final = 5
+
+
+class Verdict(StrEnum):
+    """What a look at a session says of a call."""
+
+    APPLIED = "the call took effect"
+    """Its visible change is there."""
+    BEFORE = "its last call left no trace"
+    """All is as before: it may yet land, or change nothing that shows."""
+    GONE = "the server has lost it"
+    """There is no such session."""
+    OTHER = "the server has another memory of it"
+    """Neither: something was lost, or somebody else writes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What a look has found.
+
+    Attributes:
+        verdict: What it says of the call.
+        done: The call's effect, if it is there; what the session has now, if that is another.
+        stm: The short-term memory, if the session is there.
+    """
+
+    verdict: Verdict
+    done: Done | None = None
+    stm: Seen | None = None
+
+
+def look(tools: Tools, work: Work, intent: Intent, before: Memory) -> Found:
+    """Look until the call's effect shows, or long enough.
+
+    Args:
+        tools: What to work with.
+        work: The lane.
+        intent: The call.
+        before: What the session had to remember before it.
+
+    Raises:
+        KatoError: The server did not answer, or cannot tell whether it has the session.
+    """
+    client = tools.client(work.claim.spec.instance)
+    for number in range(_LOOKS):
+        time.sleep(0 if number == 0 else tools.settings.look_wait / (_LOOKS - 1))
+        found = _look_once(client, work, intent, before)
+        if found.verdict is not Verdict.BEFORE:
+            break
+    return found
+
+
+def _look_once(client: KatoClient, work: Work, intent: Intent, before: Memory) -> Found:
+    try:
+        seen = client.look(intent.session_id)
+        if intent.kind is Kind.CONFIGURE:
+            return _configured(client, work, intent, seen)
+    except SessionNotFound:
+        # With KATO's own store down every session is "not found": nothing is concluded then.
+        if client.exists(intent.session_id):
+            raise
+        return Found(verdict=Verdict.GONE)
+    return _compare(work, intent, before, seen)
+
+
+def _compare(work: Work, intent: Intent, before: Memory, seen: Cognition) -> Found:
+    batch = work.intended
+    after = follow(before, batch, work.claim.learning)
+    done = effect(work.claim, batch, intent)
+    if _is(after, seen) and not _is(before, seen):
+        return Found(verdict=Verdict.APPLIED, done=done, stm=seen.stm)
+    if _is(before, seen):
+        return Found(verdict=Verdict.BEFORE, stm=seen.stm)
+    time_now = done.time if seen.time == TIME_UNKNOWN else seen.time
+    found = replace(done, time=time_now, events=len(seen.stm))
+    return Found(verdict=Verdict.OTHER, done=found, stm=seen.stm)
+
+
+def _is(memory: Memory, seen: Cognition) -> bool:
+    return seen.time in (memory.time, TIME_UNKNOWN) and memory.equals(seen.stm)
+
+
+def _configured(client: KatoClient, work: Work, intent: Intent, seen: Cognition) -> Found:
+    effective, config = client.get_config(intent.session_id), config_of(work.intended[0])
+    done = with_config(effect(work.claim, work.intended, intent), effective)
+    changed = not effective_differences(config, effective)
+    if changed and effective_differences(intent.config, effective):
+        return Found(verdict=Verdict.APPLIED, done=done, stm=seen.stm)
+    # Where it changes nothing that shows, it may be before or after.
+    before = changed or not effective_differences(intent.config, effective)
+    return Found(verdict=Verdict.BEFORE if before else Verdict.OTHER, done=done, stm=seen.stm)
