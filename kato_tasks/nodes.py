@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from kato_tasks.keys import Keys
-from kato_tasks.models import PredictionMode, SessionSpec
+from kato_tasks.models import Lease, PredictionMode, SessionSpec
 from kato_tasks.naming import fold_node
-from kato_tasks.scripts import Runner, calls, care_calls
+from kato_tasks.scripts import Runner, care_calls
 from kato_tasks.settings import Settings
 
 _FIRST_PAUSE: Final = 0.002
@@ -80,22 +80,23 @@ class Nodes(Protocol):
         """Give a hold back; one that is lost is no error."""
         ...
 
-    def take_learning(self, spec: SessionSpec, holder: str) -> bool:
+    def take_learning(self, spec: SessionSpec, lease: Lease) -> bool:
         """Take, or renew, the right to learn on the session's node.
 
-        It lasts for the ``learning_kept`` setting, whatever becomes of this worker.
+        One session at a time has it, over all workers. It lasts for the ``learning_kept`` setting
+        whatever becomes of this worker: who claims the session next takes it over.
 
         Args:
             spec: The session that is about to learn.
-            holder: Its key: one session at a time has the right, over all workers.
+            lease: The lease of its lane.
 
         Returns:
-            False if another holder has it.
+            False if another session has it.
         """
         ...
 
-    def give_learning(self, spec: SessionSpec, holder: str) -> None:
-        """Give the right to learn back; no error if it is another's."""
+    def give_learning(self, spec: SessionSpec, lease: Lease) -> None:
+        """Give the right to learn back; no error if somebody else has taken it over."""
         ...
 
 
@@ -146,14 +147,14 @@ class RedisNodes:
         """See :meth:`Nodes.release`."""
         self._runner.run(care_calls.release_share(hold.holders, hold.token))
 
-    def take_learning(self, spec: SessionSpec, holder: str) -> bool:
+    def take_learning(self, spec: SessionSpec, lease: Lease) -> bool:
         """See :meth:`Nodes.take_learning`."""
         kept = self._settings.learning_kept
-        return self._runner.run(care_calls.take_learning(self._learner(spec), holder, kept))
+        return self._runner.run(care_calls.take_learning(self._learner(spec), lease, kept))
 
-    def give_learning(self, spec: SessionSpec, holder: str) -> None:
+    def give_learning(self, spec: SessionSpec, lease: Lease) -> None:
         """See :meth:`Nodes.give_learning`."""
-        self._runner.run(calls.unlock(self._learner(spec), holder))
+        self._runner.run(care_calls.give_learning(self._learner(spec), lease))
 
     def _share(self, spec: SessionSpec, hold: NodeHold, keep: float) -> int:
         call = care_calls.share(

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from kato_tasks.delivery.batch import cut
-from kato_tasks.delivery.doubt import anomaly
+from kato_tasks.delivery.doubt import anomaly, suspected
 from kato_tasks.delivery.effect import Done, config_of, effect
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.learning import expected_pattern, makes_learn
+from kato_tasks.delivery.looking import Verdict, is_gone
 from kato_tasks.delivery.poison import takes_others
 from kato_tasks.delivery.send import (
     Anomaly,
@@ -27,32 +28,45 @@ from kato_tasks.delivery.send import (
 )
 from kato_tasks.delivery.settling import go_on, park, pause, refuse
 from kato_tasks.delivery.work import Planned, Tools, Work
-from kato_tasks.errors import KatoError
+from kato_tasks.errors import KatoError, SessionNotFound
 from kato_tasks.instrumentation import logger
 from kato_tasks.models import Command, Intent, Kind, Outcome, PoisonPolicy, Turn
 
 
 def call(tools: Tools, work: Work) -> Work | Turn:
     """Make the next call of a lane that has commands."""
-    try:
-        planned = _plan(tools, work)
-    except KatoError as error:
-        # Nothing is intended yet, and nothing that changes anything was sent.
-        return pause(tools, work, str(error))
-    if not isinstance(planned, Planned):
-        return planned
     began = time.monotonic()
-    if not insist(lambda: tools.lanes.intend(work.claim.lease, planned.intent)):
-        return Turn.LOST
+    planned = _intend(tools, work)
+    if not isinstance(planned, Planned):
+        claim = work.claim
+        if claim.commands[0].kind is Kind.LEARN or claim.learning.limit:
+            # Nothing was intended, so nothing of ours can be in doubt.
+            tools.nodes.give_learning(claim.spec, claim.lease)
+        return planned
     if not _still_ours(tools, work, began):
         return Turn.LOST
     return _settle(tools, work, planned, _send(tools, work, planned))
 
 
+def _intend(tools: Tools, work: Work) -> Planned | Work | Turn:
+    """Write down what is about to be sent."""
+    try:
+        planned = _plan(tools, work)
+    except KatoError as error:
+        # Nothing is intended yet, and nothing that changes anything was sent.
+        if isinstance(error, SessionNotFound) and is_gone(tools, work):
+            return suspected(tools, work, Verdict.GONE.value)
+        return pause(tools, work, str(error))
+    if not isinstance(planned, Planned):
+        return planned
+    written = insist(lambda: tools.lanes.intend(work.claim.lease, planned.intent))
+    return planned if written else Turn.LOST
+
+
 def _plan(tools: Tools, work: Work) -> Planned | Turn:
     """Decide what the call carries, and read what its end will be compared with."""
     claim = work.claim
-    batch = tuple(cut(claim, most=_most(tools, work), max_bytes=tools.settings.batch_bytes))
+    batch = _batch(tools, work)
     intent = Intent(
         first=claim.applied + 1,
         count=len(batch),
@@ -67,11 +81,16 @@ def _plan(tools: Tools, work: Work) -> Planned | Turn:
     return Planned(batch=batch, intent=intent)
 
 
+def _batch(tools: Tools, work: Work) -> tuple[Command, ...]:
+    most, longest = _most(tools, work), tools.settings.batch_bytes
+    return tuple(cut(work.claim, most=most, max_bytes=longest))
+
+
 def _plan_learn(
     tools: Tools, work: Work, batch: tuple[Command, ...], intent: Intent
 ) -> Planned | Turn:
     claim = work.claim
-    if not tools.nodes.take_learning(claim.spec, work.key):
+    if not tools.nodes.take_learning(claim.spec, claim.lease):
         # Whoever has the right gives it back within a call, unless it has been in doubt since.
         insist(lambda: tools.lanes.release(claim.lease, pause=tools.settings.retry_first))
         return Turn.PAUSED

@@ -140,7 +140,7 @@ class Deliverer:
     def _next(self, work: Work) -> Work | Turn:
         claim = work.claim
         if claim.suspect is not None and claim.session_id is not None:
-            return suspected(self._tools, work)
+            return suspected(self._tools, work, claim.suspect)
         if claim.intent is not None:
             return resolve(self._tools, work)
         if claim.session_id is None and not _ends(claim):

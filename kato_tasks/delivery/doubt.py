@@ -37,6 +37,9 @@ def resolve(tools: Tools, work: Work) -> Work | Turn:
     journal = tools.lanes.journal(claim.lease, claim.applied)
     if journal is None:
         return Turn.LOST
+    if intent.pattern is not None and not tools.nodes.take_learning(claim.spec, claim.lease):
+        # The right had run out, and another has learned since: the frequency says nothing now.
+        intent = replace(intent, frequency=UNKNOWN)
     if intent.rehomed:
         return _after_learn(tools, work, intent, journal)
     memory = recall(journal)
@@ -80,13 +83,13 @@ def anomaly(tools: Tools, work: Work, reason: str, done: Done | None) -> Work | 
     return _anew(tools, work, recall(journal), reason)
 
 
-def suspected(tools: Tools, work: Work) -> Work | Turn:
-    """Make a session anew that may not be what we know of it."""
+def suspected(tools: Tools, work: Work, reason: str) -> Work | Turn:
+    """Make a session anew that is not, or may not be, what we know of it."""
     claim = work.claim
     journal = tools.lanes.journal(claim.lease, claim.applied)
     if journal is None:
         return Turn.LOST
-    return _anew(tools, work, recall(journal), claim.suspect or "it is suspect")
+    return _anew(tools, work, recall(journal), reason)
 
 
 def _anew(
@@ -149,7 +152,7 @@ def _after_learn(tools: Tools, work: Work, intent: Intent, journal: Journal) -> 
 
 def _has_counted(tools: Tools, work: Work, intent: Intent) -> bool | None:
     spec = work.claim.spec
-    if intent.frequency == UNKNOWN or not tools.nodes.take_learning(spec, work.key):
+    if intent.frequency == UNKNOWN:
         return None
     now = frequency(tools.client(spec.instance), spec.node, intent.pattern or "")
     return now > intent.frequency

@@ -11,7 +11,7 @@ from kato_tasks.delivery.effect import Done, config_of, effect, with_config
 from kato_tasks.delivery.memory import Memory, follow
 from kato_tasks.delivery.rehome import Seen
 from kato_tasks.delivery.work import Tools, Work
-from kato_tasks.errors import SessionNotFound
+from kato_tasks.errors import KatoError, SessionNotFound
 from kato_tasks.kato import TIME_UNKNOWN, Cognition, KatoClient, effective_differences
 from kato_tasks.models import Intent, Kind
 
@@ -65,6 +65,14 @@ def look(tools: Tools, work: Work, intent: Intent, before: Memory) -> Found:
         if found.verdict is not Verdict.BEFORE:
             break
     return found
+
+
+def is_gone(tools: Tools, work: Work) -> bool:
+    """Tell whether a server has surely lost a session; what cannot be told counts as no."""
+    try:
+        return not tools.client(work.claim.spec.instance).exists(work.claim.session_id or "")
+    except KatoError:
+        return False
 
 
 def _look_once(client: KatoClient, work: Work, intent: Intent, before: Memory) -> Found:

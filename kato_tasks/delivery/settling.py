@@ -90,7 +90,7 @@ def _settle(
         # Lost, unless it is ours: then an attempt whose answer was lost has settled it.
         return Turn.MORE if tools.lanes.release(claim.lease) else Turn.LOST
     if makes_learn(claim, batch):
-        tools.nodes.give_learning(claim.spec, work.key)
+        tools.nodes.give_learning(claim.spec, claim.lease)
     lease, commands = settled
     if not commands:
         # After an end there may be a wish to have the session made anew.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from kato_tasks.models import Lease
+from kato_tasks.scripts import calls
 from kato_tasks.scripts.runner import Call, Script
 from kato_tasks.settings import Settings
 
@@ -52,9 +54,14 @@ def release_share(holders: str, token: str) -> Call[bool]:
 _LEARNER: Final = Script.load("learner", bool)
 
 
-def take_learning(learner: str, holder: str, seconds: float) -> Call[bool]:
-    """Take or renew the right to learn; answers False if somebody else has it."""
-    return Call(script=_LEARNER, keys=[learner], args=[holder, _ms(seconds)])
+def take_learning(learner: str, lease: Lease, seconds: float) -> Call[bool]:
+    """Take or renew the right to learn; answers False if another session has it."""
+    return Call(script=_LEARNER, keys=[learner], args=[lease.token, lease.key, _ms(seconds)])
+
+
+def give_learning(learner: str, lease: Lease) -> Call[bool]:
+    """Give the right to learn back; answers False if it is not this lease's."""
+    return calls.unlock(learner, f"{lease.token} {lease.key}")
 
 
 def _asked(reply: list[Any]) -> tuple[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from kato_tasks.keys import Keys
-from kato_tasks.models import SessionSpec
+from kato_tasks.models import Lease, SessionSpec
 from kato_tasks.naming import fold_node
 from kato_tasks.nodes import NodeHold, needs_node_alone
 from kato_tasks.settings import Settings
@@ -62,23 +62,24 @@ class MemoryNodes:
             self._held(hold.holders).pop(hold.token, None)
             self._store.changed.notify_all()
 
-    def take_learning(self, spec: SessionSpec, holder: str) -> bool:
+    def take_learning(self, spec: SessionSpec, lease: Lease) -> bool:
         """See :meth:`kato_tasks.nodes.Nodes.take_learning`."""
         with self._store.changed:
             name = self._keys.learner(spec.instance, fold_node(spec.node))
-            owner, until = self._store.learners.get(name, (holder, 0))
-            if owner != holder and until > self._store.now_ms:
+            owner, until = self._store.learners.get(name, (lease, 0))
+            if owner.key != lease.key and until > self._store.now_ms:
                 return False
             kept = self._store.after(self._settings.learning_kept)
-            self._store.learners[name] = (holder, kept)
+            self._store.learners[name] = (lease, kept)
             return True
 
-    def give_learning(self, spec: SessionSpec, holder: str) -> None:
+    def give_learning(self, spec: SessionSpec, lease: Lease) -> None:
         """See :meth:`kato_tasks.nodes.Nodes.give_learning`."""
         with self._store.changed:
             name = self._keys.learner(spec.instance, fold_node(spec.node))
-            if self._store.learners.get(name, ("", 0))[0] == holder:
-                del self._store.learners[name]
+            owner = self._store.learners.get(name, (lease, 0))[0]
+            if (owner.key, owner.token) == (lease.key, lease.token):
+                self._store.learners.pop(name, None)
 
     def _is_free(self, spec: SessionSpec, name: str) -> bool:
         return len(self._held(name)) < self._limit(spec)

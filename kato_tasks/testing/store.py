@@ -13,6 +13,7 @@ from kato_tasks.models import (
     Intent,
     JournalEntry,
     Learning,
+    Lease,
     Outcome,
     SessionSpec,
     SessionState,
@@ -143,7 +144,7 @@ class MemoryStore:
         self.dead: list[DeadLetter] = []
         self.alone: dict[str, int] = {}
         self.holds: dict[str, dict[str, int]] = {}
-        self.learners: dict[str, tuple[str, int]] = {}
+        self.learners: dict[str, tuple[Lease, int]] = {}
         self.breakers: dict[str, BreakerEntry] = {}
         self._entries: dict[str, Entry] = {}
         self._now_ms = now_ms

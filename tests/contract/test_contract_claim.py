@@ -63,19 +63,29 @@ def test_a_lease_that_ran_out_lets_another_claim(lanes: Lanes, let_pass: LetPass
 
 
 @SHORT_LEASE
-def test_an_intent_without_a_lease_is_doubt_and_the_commands_are_kept(
-    lanes: Lanes, registry: Registry, let_pass: LetPass
+def test_an_intent_whose_end_nobody_has_seen_comes_with_the_claim(
+    lanes: Lanes, let_pass: LetPass
 ) -> None:
-    append(lanes, "x")
-    assert intend(lanes, claim(lanes))
+    append(lanes, "x", "y")
+    first = claim(lanes)
+    assert intend(lanes, first)
     let_pass(0.21)
-    assert lanes.claim(KEY, most=1) is NoClaim.DOUBT
-    record = registry.get(KEY)
-    assert record is not None
-    assert (record.state, record.waiting) == (SessionState.DOUBT, 1)
-    assert record.doubt == "the worker died during a call"
-    append(lanes, "y")
-    assert lanes.claim(KEY, most=1) is NoClaim.DOUBT
+    second = claim(lanes, most=1)
+    assert second.intent is not None
+    assert (second.intent.first, second.intent.count) == (1, 1)
+    assert second.intent_ms <= second.now_ms - 200
+    assert not intend(lanes, second, 2)
+    assert lanes.withdraw(second.lease)
+    assert intend(lanes, second, 2)
+
+
+@SHORT_LEASE
+def test_a_claim_with_an_intent_has_all_its_commands(lanes: Lanes, let_pass: LetPass) -> None:
+    """However few a claim reads now: what was sent may have been more."""
+    append(lanes, *"vwxyz")
+    assert intend(lanes, claim(lanes), 5)
+    let_pass(0.21)
+    assert payloads(claim(lanes, most=2)) == list("vwxyz")
 
 
 @pytest.mark.with_settings(lease=0.3)

@@ -24,6 +24,7 @@ from kato_tasks.models import (
     Kind,
     Lease,
     Settlement,
+    Switch,
 )
 from kato_tasks.nodes import NodeHold, RedisNodes
 from kato_tasks.registry import RedisRegistry
@@ -34,6 +35,7 @@ from kato_tasks.stack import free_port
 LEASE: Final = Lease(key=KEY, token="", epoch=0)
 HOLD: Final = NodeHold(holders="k")
 INTENT: Final = Intent(first=1, count=1, kind=Kind.OBSERVE, time=0, session_id="")
+SWITCH: Final = Switch(session_id="sid", time=0, events=0, reason="why")
 TIMEOUT: Final = 0.1
 
 VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
@@ -44,7 +46,14 @@ VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
     "intend": lambda r, s: RedisLanes(r, s).intend(LEASE, INTENT),
     "settle": lambda r, s: RedisLanes(r, s).settle(LEASE, Settlement(first=1, count=1, time=0)),
     "release": lambda r, s: RedisLanes(r, s).release(LEASE),
-    "hold": lambda r, s: RedisLanes(r, s).hold(LEASE, "why"),
+    "withdraw": lambda r, s: RedisLanes(r, s).withdraw(LEASE),
+    "journal": lambda r, s: RedisLanes(r, s).journal(LEASE, 0),
+    "switch": lambda r, s: RedisLanes(r, s).switch(LEASE, 0, SWITCH),
+    "park": lambda r, s: RedisLanes(r, s).park(LEASE, "why"),
+    "unpark": lambda r, s: RedisLanes(r, s).unpark(KEY),
+    "count": lambda r, s: RedisLanes(r, s).count(KEY, {"doubts": 1}),
+    "lost": lambda r, _: r.lost_nothing(),
+    "knows": lambda r, s: RedisRegistry(r, s).knows(KEY, "id", 1),
     "renew": lambda r, s: RedisLanes(r, s).renew(LEASE),
     "overdue": lambda r, s: RedisLanes(r, s).overdue(),
     "get": lambda r, s: RedisRegistry(r, s).get(KEY),
@@ -57,8 +66,8 @@ VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
     "node look": lambda r, s: RedisNodes(r, s).is_marked(SPEC),
     "node renew": lambda r, s: RedisNodes(r, s).renew(HOLD),
     "node release": lambda r, s: RedisNodes(r, s).release(HOLD),
-    "node take": lambda r, s: RedisNodes(r, s).take_learning(SPEC, KEY),
-    "node give": lambda r, s: RedisNodes(r, s).give_learning(SPEC, KEY),
+    "node take": lambda r, s: RedisNodes(r, s).take_learning(SPEC, LEASE),
+    "node give": lambda r, s: RedisNodes(r, s).give_learning(SPEC, LEASE),
     "breaker ask": lambda r, s: RedisBreakers(r, s).ask("default"),
     "breaker report": lambda r, s: RedisBreakers(r, s).report("default", sound=False),
     "breaker states": lambda r, s: RedisBreakers(r, s).states(),

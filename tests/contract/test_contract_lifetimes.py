@@ -56,20 +56,22 @@ def test_what_an_ended_session_leaves_has_a_lifetime(
 
 @only_valkey
 @pytest.mark.with_settings(retention=0.1)
-def test_the_record_of_a_held_session_with_work_has_none(
+def test_the_record_of_a_parked_session_with_work_has_none(
     lanes: Lanes, store: redis.Redis, settings: Settings
 ) -> None:
     append(lanes, "x")
     claimed = claim(lanes)
     bound = lanes.bind(claimed.lease, "sid-1")
     assert bound is not None
-    lanes.hold(bound, "why")
+    lanes.park(bound, "why")
     lanes.append([request(KEY, bind=True)])
     session = Keys(prefix=settings.prefix, shards=settings.shards).session(KEY)
     assert store.ttl(session.session) == -1
 
 
-@pytest.mark.parametrize("name", ["s:a", "l:a", "ids:a", "out:a", "lease:a", "other", "holders"])
+@pytest.mark.parametrize(
+    "name", ["s:a", "l:a", "j:a", "ids:a", "out:a", "lease:a", "other", "holders"]
+)
 def test_the_check_notices_a_key_that_nothing_removes(
     name: str, store: redis.Redis, settings: Settings, offenders: Offenders
 ) -> None:

@@ -10,7 +10,7 @@ import redis
 from lane_steps import FOREIGN, SPEC, LetPass
 
 from kato_tasks.keys import Keys
-from kato_tasks.models import PredictionMode, SessionSpec
+from kato_tasks.models import Lease, PredictionMode, SessionSpec
 from kato_tasks.nodes import NodeHold, Nodes
 from kato_tasks.scripts import Runner, care_calls
 from kato_tasks.settings import Settings
@@ -24,6 +24,10 @@ def hold_of(nodes: Nodes, spec: SessionSpec = ALWAYS) -> NodeHold:
     hold = nodes.acquire(spec, wait=0)
     assert hold is not None
     return hold
+
+
+def lease_of(key: str, token: str = "t") -> Lease:
+    return Lease(key=key, token=token, epoch=0)
 
 
 @pytest.mark.with_settings(node_calls=3)
@@ -161,31 +165,42 @@ def test_the_holders_of_a_node_go_with_the_last_of_them(
 
 
 def test_one_session_at_a_time_may_learn_on_a_node(nodes: Nodes) -> None:
-    assert nodes.take_learning(SPEC, "a")
-    assert not nodes.take_learning(SPEC, "b")
+    assert nodes.take_learning(SPEC, lease_of("a"))
+    assert not nodes.take_learning(SPEC, lease_of("b"))
     assert not nodes.take_learning(replace(SPEC, tags=("other",)), "b")
     assert nodes.take_learning(replace(SPEC, node="m"), "b")
     assert nodes.take_learning(replace(SPEC, instance="other"), "b")
 
 
 def test_the_right_to_learn_is_given_back_by_its_holder_only(nodes: Nodes) -> None:
-    nodes.give_learning(SPEC, "a")
-    assert nodes.take_learning(SPEC, "a")
-    nodes.give_learning(SPEC, "b")
-    assert not nodes.take_learning(SPEC, "b")
-    nodes.give_learning(SPEC, "a")
-    assert nodes.take_learning(SPEC, "b")
+    nodes.give_learning(SPEC, lease_of("a"))
+    assert nodes.take_learning(SPEC, lease_of("a"))
+    nodes.give_learning(SPEC, lease_of("b"))
+    assert not nodes.take_learning(SPEC, lease_of("b"))
+    nodes.give_learning(SPEC, lease_of("a"))
+    assert nodes.take_learning(SPEC, lease_of("b"))
 
 
 @pytest.mark.with_settings(learning_kept=0.3, lease=0.01)
 def test_the_right_to_learn_outlives_leases_and_is_renewed_by_taking_it_again(
     nodes: Nodes, let_pass: LetPass
 ) -> None:
-    assert nodes.take_learning(SPEC, "a")
+    assert nodes.take_learning(SPEC, lease_of("a"))
     let_pass(0.18)
-    assert nodes.take_learning(SPEC, "a")
+    assert nodes.take_learning(SPEC, lease_of("a"))
     let_pass(0.18)
-    assert not nodes.take_learning(SPEC, "b")
+    assert not nodes.take_learning(SPEC, lease_of("b"))
     let_pass(0.18)
-    assert nodes.take_learning(SPEC, "b")
-    assert not nodes.take_learning(SPEC, "a")
+    assert nodes.take_learning(SPEC, lease_of("b"))
+    assert not nodes.take_learning(SPEC, lease_of("a"))
+
+
+def test_who_claims_a_session_next_takes_its_right_to_learn_over(nodes: Nodes) -> None:
+    """The one before may be frozen, and must not give back what is not his any more."""
+    frozen, next_one = lease_of("a", "frozen"), lease_of("a", "next")
+    assert nodes.take_learning(SPEC, frozen)
+    assert nodes.take_learning(SPEC, next_one)
+    nodes.give_learning(SPEC, frozen)
+    assert not nodes.take_learning(SPEC, lease_of("b"))
+    nodes.give_learning(SPEC, next_one)
+    assert nodes.take_learning(SPEC, lease_of("b"))

@@ -22,7 +22,7 @@ from lane_steps import (
 
 from kato_tasks.lanes import Lanes
 from kato_tasks.models import Kind, NoClaim, Outcome, Progress, SessionState
-from kato_tasks.registry import Registry, Stats
+from kato_tasks.registry import Registry
 
 
 def test_settling_takes_out_just_what_was_sent_and_answers_the_next(
@@ -74,7 +74,7 @@ def test_a_settlement_is_refused_once_the_lease_is_lost(lanes: Lanes, let_pass: 
     assert intend(lanes, claimed)
     let_pass(0.21)
     assert lanes.settle(claimed.lease, settlement(claimed)) is None
-    assert lanes.claim(KEY, most=1) is NoClaim.DOUBT
+    assert claim(lanes).intent is not None
 
 
 def test_what_came_between_claim_and_settlement_is_read_by_it(lanes: Lanes) -> None:
@@ -208,33 +208,28 @@ def test_failed_attempts_are_counted_until_a_call_is_settled(lanes: Lanes) -> No
     assert claim(lanes).attempts == 0
 
 
-def test_a_held_session_is_in_doubt_and_keeps_its_commands(
+def test_a_lease_that_is_given_back_in_doubt_keeps_the_intent(
     lanes: Lanes, registry: Registry
 ) -> None:
     append(lanes, "x")
     claimed = claim(lanes)
     assert intend(lanes, claimed)
-    assert lanes.hold(claimed.lease, "its answer was lost")
-    assert registry.stats() == Stats(counts={"held": 1}, sessions=1)
-    assert lanes.claim(KEY, most=1) is NoClaim.DOUBT
-    assert registry.progress(KEY) == Progress(appended=1, applied=0, doubt="its answer was lost")
-    assert not lanes.settle(claimed.lease, settlement(claimed))
+    assert lanes.release(claimed.lease, doubt="its answer was lost", failed=True)
+    record = registry.get(KEY)
+    assert record is not None
+    assert (record.state, record.doubt) == (SessionState.DOUBT, "its answer was lost")
+    again = claim(lanes)
+    assert again.intent is not None
+    assert again.attempts == 1
+    assert lanes.settle(again.lease, settlement(again, time=1)) is not None
+    record = registry.get(KEY)
+    assert record is not None
+    assert record.doubt is None
 
 
-def test_a_session_is_held_by_its_owner_only(lanes: Lanes, registry: Registry) -> None:
-    append(lanes, "x")
+def test_a_lowered_limit_counts_attempts_anew(lanes: Lanes) -> None:
+    append(lanes, "x", "y")
+    lanes.release(claim(lanes).lease, failed=True)
+    lanes.release(claim(lanes).lease, most=1)
     claimed = claim(lanes)
-    assert not lanes.hold(foreign(claimed.lease), "why")
-    assert registry.progress(KEY) == Progress(appended=1, applied=0)
-
-
-def test_asking_for_a_held_session_to_be_made_keeps_its_commands(
-    lanes: Lanes, registry: Registry
-) -> None:
-    append(lanes, "x")
-    claimed = claim(lanes)
-    bound = lanes.bind(claimed.lease, "sid-1")
-    assert bound is not None
-    lanes.hold(bound, "why")
-    lanes.append([request(KEY, bind=True)])
-    assert registry.progress(KEY) == Progress(appended=1, applied=0, doubt="why")
+    assert (claimed.most, claimed.attempts) == (1, 0)

@@ -18,11 +18,14 @@ from kato_tasks.models import (
     Command,
     Group,
     Intent,
+    Keep,
     Kind,
+    Learning,
     Lease,
     Outcome,
     SessionRecord,
     Settlement,
+    Switch,
 )
 from kato_tasks.registry import RedisRegistry, Registry
 from kato_tasks.scripts import Runner
@@ -35,10 +38,11 @@ NOBODY: Final = Claim(
     spec=SPEC,
     session_id=None,
     time=0,
+    events=0,
+    learning=Learning(),
     applied=0,
     most=1,
     attempts=0,
-    learns=False,
     commands=(),
     now_ms=0,
 )
@@ -59,9 +63,10 @@ class Step:
 
 groups = st.tuples(st.sampled_from("vwxyz"), st.sampled_from(Kind), st.integers(1, 3))
 verbs = ("append", "append", "claim", "bind", "intend", "settle", "deliver", "deliver", "release")
+seldom = ("end", "park", "unpark", "switch", "journal", "withdraw", "renew", "overdue", "knows")
 steps = st.builds(
     Step,
-    verb=st.sampled_from((*verbs, "end", "hold", "renew", "overdue")),
+    verb=st.sampled_from((*verbs, *seldom)),
     key=st.sampled_from(KEYS),
     groups=st.lists(groups, max_size=3).map(tuple),
     size=st.integers(1, 4),
@@ -106,11 +111,12 @@ class Side:
         self.claims[step.key] = claimed
         commands = [replace(command, accepted_ms=0) for command in claimed.commands]
         lease = replace(claimed.lease, token="")
-        return replace(claimed, lease=lease, now_ms=0, commands=tuple(commands))
+        return replace(claimed, lease=lease, now_ms=0, intent_ms=0, commands=tuple(commands))
 
     def _bind(self, step: Step) -> object:
         claimed = self._last(step)
-        lease = self.lanes.bind(claimed.lease, f"sid-{step.size}")
+        learning = Learning(limit=step.size, rolling=step.flag)
+        lease = self.lanes.bind(claimed.lease, f"sid-{step.size}", learning=learning)
         if lease is not None:
             self.claims[step.key] = replace(claimed, lease=lease)
         return lease and lease.epoch
@@ -123,6 +129,9 @@ class Side:
             kind=Kind.OBSERVE,
             time=0,
             session_id="",
+            pattern="p" if step.flag else None,
+            frequency=step.size,
+            config={"recall_threshold": 0.1} if step.flag else {},
         )
         return self.lanes.intend(claimed.lease, intent)
 
@@ -134,6 +143,11 @@ class Side:
             first=claimed.applied + 1,
             count=size,
             time=step.size,
+            events=step.size,
+            keep=list(Keep)[step.size % 3],
+            learned=step.size if step.flag else None,
+            spec=replace(SPEC, tags=("changed",)) if step.size == 1 else None,
+            learning=Learning(limit=step.size) if step.flag else None,
             outcome=step.outcome,
             refused=step.outcome == Outcome(refusal="no"),
             unbind=unbind,
@@ -159,11 +173,49 @@ class Side:
     def _release(self, step: Step) -> object:
         lease = self._last(step).lease
         return self.lanes.release(
-            lease, pause=0 if step.flag else 500, most=step.size, failed=step.flag
+            lease,
+            pause=0 if step.flag else 500,
+            most=step.size if step.size > 1 else None,
+            failed=step.flag,
+            doubt="why" if step.size % 2 else "",
         )
 
-    def _hold(self, step: Step) -> object:
-        return step.flag and step.size == 1 and self.lanes.hold(self._last(step).lease, "why")
+    def _park(self, step: Step) -> object:
+        progress = self.registry.progress(step.key)
+        waits = progress is not None and progress.appended > progress.applied
+        outcome = Outcome(refusal="no") if step.flag and waits else None
+        return step.size == 1 and self.lanes.park(self._last(step).lease, "why", outcome=outcome)
+
+    def _unpark(self, step: Step) -> object:
+        return self.lanes.unpark(step.key, drop=step.flag)
+
+    def _switch(self, step: Step) -> object:
+        claimed = self._last(step)
+        intent = Intent(
+            first=1, count=1, kind=Kind.LEARN, time=0, session_id="", pattern="p", rehomed=True
+        )
+        to = Switch(
+            session_id=f"anew-{step.size}",
+            time=step.size,
+            events=step.size,
+            reason="why",
+            intent=intent if step.flag else None,
+        )
+        lease = self.lanes.switch(claimed.lease, claimed.applied, to)
+        if lease is not None:
+            self.claims[step.key] = replace(claimed, lease=lease)
+        return lease and lease.epoch
+
+    def _journal(self, step: Step) -> object:
+        claimed = self._last(step)
+        return self.lanes.journal(claimed.lease, claimed.applied)
+
+    def _withdraw(self, step: Step) -> object:
+        return self.lanes.withdraw(self._last(step).lease)
+
+    def _knows(self, step: Step) -> object:
+        names = [name for name, _, _ in step.groups] or ["none"]
+        return [self.registry.knows(step.key, name, step.size) for name in names]
 
     def _renew(self, step: Step) -> object:
         return self.lanes.renew(self._last(step).lease)
@@ -215,7 +267,14 @@ def check(store: redis.Redis, settings: Settings, drawn: Drawn) -> None:
 
 
 def with_few_of_everything(settings: Settings) -> Settings:
-    few = {"dedup_ids": 3, "outcomes": 3, "shards": 2, "sweep_lanes": 5, "lease": 900.0}
+    few: dict[str, object] = {
+        "dedup_ids": 3,
+        "outcomes": 3,
+        "shards": 2,
+        "sweep_lanes": 5,
+        "lease": 900.0,
+    }
+    few |= {"lane_commands": 12, "journal_entries": 4}
     return settings.model_copy(update=few)
 
 

@@ -18,12 +18,12 @@ from kato_tasks.errors import (
     KatoUnreachable,
     RouteMissing,
     ServerFault,
-    SessionInDoubt,
+    SessionParked,
     SessionNotFound,
     StoreUnavailable,
     WaitTimeout,
 )
-from kato_tasks.models import Kind, Outcome, PredictionMode, SessionState, Turn
+from kato_tasks.models import Claim, Kind, Outcome, PredictionMode, SessionState, Turn
 from kato_tasks.testing import FakeCall
 
 REFUSED = [CallRejected("POST", "bad", status) for status in (400, 413, 422)]
@@ -45,6 +45,14 @@ def name_of(error: object) -> str:
     return type(error).__name__
 
 
+def park(world: World) -> None:
+    """Park the lane with a command in it."""
+    observe(world, "parked")
+    claim = world.lanes.claim("a", most=1)
+    assert isinstance(claim, Claim)
+    world.lanes.park(claim.lease, "why")
+
+
 def observe(world: World, *names: str) -> None:
     world.session().observe_many([{"strings": [name]} for name in names])
 
@@ -54,7 +62,7 @@ def test_consecutive_observes_go_out_as_one_call() -> None:
         for name in "xyz":
             observe(world, name)
         assert world.deliver() is Turn.DONE
-        assert world.kato.verbs() == ["create_session", "observe_sequence"]
+        assert world.kato.verbs() == ["create_session", "observe_sequence", "look"]
         assert world.observed() == strings("x", "y", "z")
         assert (world.record().time, world.record().waiting) == (3, 0)
 
@@ -70,8 +78,8 @@ def test_other_commands_go_out_alone_and_in_order() -> None:
         session.delete()
         observe(world, "z")
         assert world.deliver() is Turn.DONE
-        first = ["create_session", "observe_sequence", "learn", "observe", "clear_stm"]
-        second = ["observe_sequence", "delete_session", "create_session", "observe"]
+        first = ["create_session", "observe_sequence", "pattern", "learn", "observe", "clear_stm"]
+        second = ["observe_sequence", "delete_session", "create_session", "observe", "look"]
         assert world.kato.verbs() == first + second
         assert world.observed() == strings("z")
         assert (world.record().session_id, world.record().time) == ("session-2", 1)
@@ -92,12 +100,14 @@ def test_a_call_carries_so_many_bytes_unless_one_observation_is_longer() -> None
         assert world.sizes() == [2, 1, 1, 1]
 
 
-def test_where_the_server_learns_by_itself_observes_go_one_at_a_time() -> None:
+def test_no_call_reaches_across_a_point_where_the_server_learns_by_itself() -> None:
     with World() as world:
-        world.session(config={"max_pattern_length": 3}).observe(["x"])
-        observe(world, "y", "z")
+        world.session(config={"max_pattern_length": 3}).observe(["u"])
+        observe(world, *"vwxyz")
         world.deliver()
-        assert world.sizes() == [1, 1, 1]
+        assert world.sizes() == [3, 3]
+        [session] = world.kato.sessions.values()
+        assert [len(memory) for memory in session.learned] == [3, 3]
 
 
 def test_a_session_is_made_with_what_it_was_registered_with() -> None:
@@ -108,15 +118,6 @@ def test_a_session_is_made_with_what_it_was_registered_with() -> None:
         [made] = world.kato.sessions.values()
         assert made.node_id == "n"
         assert made.config == {"recall_threshold": 0.5, "process_predictions": True}
-
-
-def test_another_time_than_expected_is_doubt() -> None:
-    with World() as world:
-        world.kato.answer_time(7)
-        observe(world, "x", "y")
-        assert world.deliver() is Turn.HELD
-        assert world.record().doubt == "the server's time is 7, not 2"
-        assert world.record().waiting == 2
 
 
 @pytest.mark.parametrize("error", NOT_MADE, ids=name_of)
@@ -132,24 +133,6 @@ def test_a_call_that_was_not_made_is_made_later(error: KatoError) -> None:
         assert sweep(world.lanes, world.wake) == 1
         assert world.deliver() is Turn.DONE
         assert world.observed() == strings("x")
-
-
-@pytest.mark.parametrize("applied", [False, True])
-@pytest.mark.parametrize("error", UNKNOWN, ids=name_of)
-def test_a_call_of_unknown_outcome_is_doubt_and_nothing_is_sent_again(
-    error: KatoError, *, applied: bool
-) -> None:
-    with World() as world:
-        world.kato.fail("observe", error, applied=applied)
-        observe(world, "x")
-        assert world.deliver() is Turn.HELD
-        sent = list(world.kato.calls)
-        observe(world, "y")
-        world.store.advance(3600)
-        assert world.deliver() is Turn.HELD
-        assert world.kato.calls == sent
-        assert world.record().state is SessionState.DOUBT
-        assert world.record().waiting == 2
 
 
 @pytest.mark.parametrize("error", REFUSED, ids=name_of)
@@ -198,7 +181,7 @@ def test_a_session_not_found_is_ended_once_exists_says_that_it_is_gone() -> None
 
 
 @pytest.mark.parametrize("error", [None, ServerFault("GET", "no store", 500)], ids=name_of)
-def test_a_session_not_found_that_may_be_there_is_in_doubt(error: KatoError | None) -> None:
+def test_a_session_not_found_that_may_be_there_is_deleted_again(error: KatoError | None) -> None:
     with World() as world:
         observe(world, "x")
         world.deliver()
@@ -206,8 +189,9 @@ def test_a_session_not_found_that_may_be_there_is_in_doubt(error: KatoError | No
         if error is not None:
             world.kato.fail("exists", error)
         world.session().delete()
-        assert world.deliver() is Turn.HELD
-        assert world.record().session_id == "session-1"
+        assert world.deliver_all() is Turn.DONE
+        assert world.kato.sessions == {}
+        assert world.record().state is SessionState.ENDED
 
 
 def test_a_session_made_for_a_lost_lease_is_deleted_again() -> None:
@@ -241,7 +225,7 @@ def test_a_session_that_its_server_does_not_make_waits_for_one_that_does() -> No
         world.kato.fail("create_session", ConfigDropped("POST /sessions", "not taken: x", 200))
         observe(world, "x")
         assert world.deliver() is Turn.PAUSED
-        assert world.record().doubt is None
+        assert world.record().parked is None
         assert world.deliver_all() is Turn.DONE
         assert world.observed() == strings("x")
 
@@ -329,13 +313,13 @@ def test_a_turn_ends_when_it_loses_its_node() -> None:
         assert len(world.kato.calls) == 1
 
 
-def test_what_the_server_has_set_to_learn_by_itself_goes_out_one_at_a_time() -> None:
+def test_a_server_that_is_set_to_learn_by_itself_is_known_to() -> None:
     """The create's answer says so, whatever the session's own config is."""
     with World() as world:
-        world.kato.defaults = {"max_pattern_length": 3}
-        observe(world, "x", "y")
+        world.kato.defaults = {"max_pattern_length": 2}
+        observe(world, "x", "y", "z")
         world.deliver_all()
-        assert world.kato.verbs() == ["create_session", "observe", "observe"]
+        assert world.sizes() == [2, 1]
 
 
 def test_a_step_whose_answer_was_lost_is_repeated() -> None:
@@ -367,9 +351,8 @@ def test_ensuring_a_session_says_why_it_cannot_be_had() -> None:
         world.session().create()
         made = ensure_session(world.deliverer, world.registry, "a", timeout=5)
         assert made.session_id == "session-1"
-        world.kato.fail("observe", UNKNOWN[0])
-        observe(world, "x")
-        with pytest.raises(SessionInDoubt):
+        park(world)
+        with pytest.raises(SessionParked):
             ensure_session(world.deliverer, world.registry, "a", timeout=5)
         with pytest.raises(WaitTimeout):
             ensure_session(world.deliverer, world.registry, "nobody", timeout=0)
@@ -413,22 +396,21 @@ def test_what_was_done_is_counted() -> None:
             "applied": 3,
             "observations": 2,
             "observe_calls": 1,
-            "refused": 1,
+            "dead_lettered": 1,
         }
         assert sum(stats.latency.values()) == 3
 
 
-def test_delivering_until_a_position_stops_there_or_at_doubt() -> None:
+def test_delivering_until_a_position_stops_there_or_when_parked() -> None:
     with World() as world:
         observe(world, "x")
         done = deliver_until(world.deliverer, world.registry, "a", seq=1, timeout=5)
         assert done is not None
         assert done.applied == 1
-        world.kato.fail("observe", UNKNOWN[0])
-        observe(world, "y")
-        held = deliver_until(world.deliverer, world.registry, "a", seq=2, timeout=5)
-        assert held is not None
-        assert held.doubt is not None
+        park(world)
+        parked = deliver_until(world.deliverer, world.registry, "a", seq=2, timeout=5)
+        assert parked is not None
+        assert parked.parked == "why"
         assert deliver_until(world.deliverer, world.registry, "b", seq=1, timeout=5) is None
 
 

@@ -1,0 +1,106 @@
+"""The delivery protocol as a state machine: whatever fails between any two steps, all comes out."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, ClassVar
+
+import pytest
+import redis
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as example_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from protocol_server import Fault
+from protocol_world import ProtocolWorld, crash, no_store, strings
+
+from kato_tasks.models import Kind
+from kato_tasks.settings import Settings
+
+KEYS = ("a", "b")
+CONFIGS: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {"max_pattern_length": 3},
+    {"max_pattern_length": 3, "stm_mode": "ROLLING"},
+)
+FAULTS = st.lists(st.sampled_from([Fault.NONE, *Fault]), max_size=3)
+HAPPENING = st.sampled_from(["crash", "no store", "take-over"])
+INTERRUPTIONS = st.dictionaries(st.integers(0, 30), HAPPENING, max_size=2)
+
+
+class Protocol(RuleBasedStateMachine):
+    """Producers append, workers deliver; servers, stores and workers fail."""
+
+    store: ClassVar[redis.Redis]
+    base: ClassVar[Settings]
+
+    @initialize(config=st.sampled_from(CONFIGS))
+    def open(self, config: dict[str, Any]) -> None:
+        self.world = ProtocolWorld(self.store, self.base, config=config)
+        self._numbers = count()
+
+    @rule(key=st.sampled_from(KEYS), size=st.integers(1, 5), known=st.booleans())
+    def observe(self, key: str, size: int, *, known: bool) -> None:
+        # Some events of both sessions are the same, so that they learn the same patterns.
+        numbers = [0 if known else next(self._numbers) for _ in range(size)]
+        payloads = [strings([f"{'same' if known else key}{number}"]) for number in numbers]
+        self.world.append(key, Kind.OBSERVE, *payloads)
+
+    @rule(key=st.sampled_from(KEYS))
+    def observe_nothing(self, key: str) -> None:
+        self.world.append(key, Kind.OBSERVE, b'{"emotives":{"joy":0.5}}')
+
+    @rule(key=st.sampled_from(KEYS), kind=st.sampled_from([Kind.LEARN, Kind.CLEAR_STM]))
+    def command(self, key: str, kind: Kind) -> None:
+        self.world.append(key, kind)
+
+    @rule(key=st.sampled_from(KEYS), value=st.sampled_from([0.1, 0.2]))
+    def configure(self, key: str, value: float) -> None:
+        self.world.append(key, Kind.CONFIGURE, b'{"recall_threshold":%.1f}' % value)
+
+    @rule(key=st.sampled_from(KEYS))
+    def delete(self, key: str) -> None:
+        self.world.append(key, Kind.DELETE)
+
+    @rule(key=st.sampled_from(KEYS), faults=FAULTS, interruptions=INTERRUPTIONS)
+    def deliver(self, key: str, faults: list[Fault], interruptions: dict[int, str]) -> None:
+        happenings = {
+            "crash": crash,
+            "no store": no_store,
+            "take-over": self.world.take_over(key),
+        }
+        self.world.kato.faults.extend(faults)
+        self.world.steps = {number: happenings[name] for number, name in interruptions.items()}
+        self.world.deliver(key)
+
+    @rule()
+    def land(self) -> None:
+        self.world.kato.land()
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        self.world.finish()
+        problems = self.world.verdict()
+        self.world.close()
+        assert problems == []
+
+
+@pytest.mark.timeout(300)
+def test_whatever_fails_between_any_two_steps_all_comes_out(
+    store: redis.Redis, settings: Settings
+) -> None:
+    Protocol.store, Protocol.base = store, settings
+    run_state_machine_as_test(
+        Protocol,
+        settings=example_settings(
+            max_examples=150,
+            stateful_step_count=25,
+            phases=[Phase.explicit, Phase.generate, Phase.shrink],
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            print_blob=False,
+        ),
+    )
