@@ -34,6 +34,7 @@ from kato_tasks.kato.answers import (
 )
 from kato_tasks.kato.config import effective_differences, validate_ttl
 from kato_tasks.kato.dialects import DIALECTS, Dialect, NewSession, Verb, detect
+from kato_tasks.kato.gate import Gate
 from kato_tasks.kato.transport import Transport
 from kato_tasks.models import DialectName
 
@@ -47,10 +48,10 @@ class KatoClient:
 
     Args:
         base_url: Where the server is, such as ``http://127.0.0.1:8000``.
-        timeout: Seconds without a byte from the server until an answer counts as lost, and
-            seconds to wait for a free connection.
+        timeout: Seconds without a byte from the server until an answer counts as lost; also
+            seconds for an answer as a whole, from its first byte.
         connect_timeout: Seconds until a server that does not take a connection counts as
-            unreachable.
+            unreachable, and seconds to wait for a free connection.
         max_connections: The most connections at a time; further threads wait for one.
         dialect: How the server speaks; None asks the server when it is first needed.
         transport: Takes the place of the network, for tests.
@@ -87,6 +88,11 @@ class KatoClient:
     def calls(self) -> int:
         """How many HTTP requests this client has started so far, answered or not."""
         return self._transport.calls
+
+    @property
+    def gate(self) -> Gate:
+        """What every request passes: tells how many are under way, and bounds them."""
+        return self._transport.gate
 
     @property
     def dialect(self) -> Dialect:
