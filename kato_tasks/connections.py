@@ -65,6 +65,12 @@ class Connections(Protocol):
         ...
 
 
+def fair_share(settings: Settings, processes: int) -> int:
+    """Return how many connections each of some processes may use, once all have come by."""
+    share = settings.instance_connections // max(1, processes)
+    return max(1, min(settings.kato_connections, share))
+
+
 class RedisConnections:
     """Shares of connections in Redis or Valkey. One object stands for one process.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kato_tasks.connections import Crowd
+from kato_tasks.connections import Crowd, fair_share
 from kato_tasks.settings import Settings
 from kato_tasks.testing.store import MemoryStore, ProcessEntry
 
@@ -28,8 +28,7 @@ class MemoryConnections:
         with self._store.changed:
             others = [one for one in self._living(instance) if one.process is not self]
             left = self._settings.instance_connections - sum(one.connections for one in others)
-            fair = max(1, self._settings.instance_connections // (len(others) + 1))
-            share = max(0, min(fair, left, self._settings.kato_connections))
+            share = max(0, min(left, fair_share(self._settings, len(others) + 1)))
             own = ProcessEntry(
                 process=self,
                 until=self._store.after(self._settings.lease),
