@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from collections import deque
 from contextlib import ExitStack
 from functools import partial
-from typing import Final
 
-from kato_tasks.connections import BEAT, LINGER, Connections
+from kato_tasks.connections import BEAT, Connections
 from kato_tasks.delivery import LeaseKeeper
 from kato_tasks.errors import StoreUnavailable
 from kato_tasks.instrumentation import logger
 from kato_tasks.kato import KatoClient
 from kato_tasks.settings import Settings
-
-_BEATS: Final = math.ceil(LINGER / BEAT) + 1
-
-
-class _Opened:
-    """A client, and how many connections it may have had open lately."""
-
-    def __init__(self, client: KatoClient) -> None:
-        self.client = client
-        self._peaks: deque[int] = deque(maxlen=_BEATS)
-
-    def held(self) -> int:
-        """Return how many connections may be open now; to be asked once per beat."""
-        self._peaks.append(self.client.gate.take_peak())
-        return max(self._peaks)
 
 
 class Clients:
@@ -43,7 +25,7 @@ class Clients:
     def __init__(self, settings: Settings, connections: Connections) -> None:
         self._settings = settings
         self._connections = connections
-        self._opened: dict[str, _Opened] = {}
+        self._clients: dict[str, KatoClient] = {}
         self._lock = threading.Lock()
         self._keeper = LeaseKeeper(BEAT)
         self._kept = ExitStack()
@@ -57,26 +39,26 @@ class Clients:
         Raises:
             UnknownInstance: No instance of that name is configured.
         """
-        opened = self._opened.get(name)
-        if opened is not None:
-            return opened.client
+        client = self._clients.get(name)
+        if client is not None:
+            return client
         url = self._settings.instance_url(name)
         with self._lock:
-            if name not in self._opened:
-                self._opened[name] = self._open(name, url)
-            return self._opened[name].client
+            if name not in self._clients:
+                self._clients[name] = self._open(name, url)
+            return self._clients[name]
 
     def close(self) -> None:
         """Close every client that was opened, and leave its connections to others. Idempotent."""
         self._keeper.close()
         self._kept.close()
         with self._lock:
-            for name, opened in self._opened.items():
-                opened.client.close()
+            for name, client in self._clients.items():
+                client.close()
                 self._leave(name)
-            self._opened.clear()
+            self._clients.clear()
 
-    def _open(self, name: str, url: str) -> _Opened:
+    def _open(self, name: str, url: str) -> KatoClient:
         client = KatoClient(
             url,
             timeout=self._settings.kato_timeout,
@@ -84,22 +66,26 @@ class Clients:
             max_connections=self._settings.kato_connections,
             dialect=self._settings.dialects.get(name),
         )
-        client.gate.resize(1)
-        opened = _Opened(client)
-        self._come_by(name, opened)
-        self._kept.enter_context(self._keeper.keeping(partial(self._come_by, name, opened)))
-        return opened
+        client.resize(0)
+        self._come_by(name, client)
+        self._kept.enter_context(self._keeper.keeping(partial(self._come_by, name, client)))
+        return client
 
-    def _come_by(self, name: str, opened: _Opened) -> bool:
-        gate = opened.client.gate
+    def _come_by(self, name: str, client: KatoClient) -> bool:
+        before = client.limit
         try:
-            share = self._connections.join(name, held=opened.held(), under_way=gate.under_way)
+            client.resize(self._join(name, client, held=max(before, client.connections)))
+            if client.limit < before:
+                # What this process gives up is for others from here on: no call can take it now.
+                self._join(name, client, held=client.connections)
         except StoreUnavailable as error:
-            facts = {"instance": name, "connections": gate.size, "reason": str(error)}
+            client.resize(client.limit or 1)
+            facts = {"instance": name, "connections": client.limit, "reason": str(error)}
             logger.warning("share of connections not renewed", extra=facts)
-        else:
-            gate.resize(share)
         return True
+
+    def _join(self, name: str, client: KatoClient, *, held: int) -> int:
+        return self._connections.join(name, held=held, under_way=client.under_way)
 
     def _leave(self, name: str) -> None:
         try:

@@ -19,9 +19,6 @@ from kato_tasks.settings import Settings
 BEAT: Final = 1.0
 """After how many seconds a process comes by again."""
 
-LINGER: Final = 5.0
-"""For how many seconds a server keeps an idle connection that its client has forgotten."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Crowd:

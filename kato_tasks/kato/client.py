@@ -34,7 +34,6 @@ from kato_tasks.kato.answers import (
 )
 from kato_tasks.kato.config import effective_differences, validate_ttl
 from kato_tasks.kato.dialects import DIALECTS, Dialect, NewSession, Verb, detect
-from kato_tasks.kato.gate import Gate
 from kato_tasks.kato.transport import Transport
 from kato_tasks.models import DialectName
 
@@ -90,9 +89,19 @@ class KatoClient:
         return self._transport.calls
 
     @property
-    def gate(self) -> Gate:
-        """What every request passes: tells how many are under way, and bounds them."""
-        return self._transport.gate
+    def under_way(self) -> int:
+        """How many requests are under way."""
+        return self._transport.under_way
+
+    @property
+    def limit(self) -> int:
+        """How many connections this client may use."""
+        return self._transport.limit
+
+    @property
+    def connections(self) -> int:
+        """How many connections may be open now, idle ones included."""
+        return self._transport.connections
 
     @property
     def dialect(self) -> Dialect:
@@ -113,6 +122,13 @@ class KatoClient:
             Retryable: The dialect could not be told; nothing was written.
         """
         return self.dialect.max_batch
+
+    def resize(self, connections: int) -> None:
+        """Use at most so many connections from now on, from 0; requests under way go on.
+
+        Idle ones beyond that are closed.
+        """
+        self._transport.resize(connections)
 
     def detect_dialect(self) -> Dialect:
         """Ask the server how it speaks, whatever is known of it already.

@@ -16,7 +16,6 @@ class Gate:
         self._changed = threading.Condition()
         self._size = size
         self._under_way = 0
-        self._peak = 0
 
     @property
     def size(self) -> int:
@@ -47,7 +46,6 @@ class Gate:
             if not self._changed.wait_for(lambda: self._under_way < self._size, timeout=wait):
                 return False
             self._under_way += 1
-            self._peak = max(self._peak, self._under_way)
             return True
 
     def leave(self) -> None:
@@ -55,9 +53,3 @@ class Gate:
         with self._changed:
             self._under_way -= 1
             self._changed.notify()
-
-    def take_peak(self) -> int:
-        """Return how many were under way at most since the last call of this method."""
-        with self._changed:
-            peak, self._peak = self._peak, self._under_way
-            return peak

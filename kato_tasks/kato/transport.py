@@ -12,7 +12,7 @@ import json
 import reprlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -33,6 +33,7 @@ from kato_tasks.errors import (
 )
 from kato_tasks.kato.answers import Answer
 from kato_tasks.kato.gate import Gate
+from kato_tasks.kato.lines import Lines
 
 MAX_REASON = 300
 
@@ -89,10 +90,6 @@ class Transport:
         max_connections: The most connections at a time.
         transport: Takes the place of the network, for tests.
 
-    Attributes:
-        gate: What every request passes. As a new connection is made only where no idle one is
-            left, there are never more connections than requests under way at a time.
-
     Raises:
         InvalidInput: The base URL is no such URL.
     """
@@ -107,19 +104,14 @@ class Transport:
         transport: httpx.BaseTransport | None,
     ) -> None:
         url = _checked_url(base_url)
-        # Loading certificates takes longer than all the rest; plain HTTP has no use for them.
-        verify = httpx.create_ssl_context() if url.scheme == "https" else False
+        self._gate = Gate(max_connections)
+        self._lines = Lines(_line_maker(url), most=max_connections, keep=KEEPALIVE_SECONDS)
         self._client = httpx.Client(
             headers=dict(_HEADERS),
-            verify=verify,
-            timeout=httpx.Timeout(timeout, connect=connect_timeout, pool=connect_timeout),
-            limits=httpx.Limits(
-                max_connections=max_connections, keepalive_expiry=KEEPALIVE_SECONDS
-            ),
-            transport=transport,
+            timeout=httpx.Timeout(timeout, connect=connect_timeout),
+            transport=transport or self._lines,
             trust_env=False,
         )
-        self.gate = Gate(max_connections)
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._count_lock = threading.Lock()
@@ -132,6 +124,29 @@ class Transport:
     def calls(self) -> int:
         """How many requests were started so far, answered or not."""
         return self._calls
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way."""
+        return self._gate.under_way
+
+    @property
+    def limit(self) -> int:
+        """How many connections may be used."""
+        return self._gate.size
+
+    @property
+    def connections(self) -> int:
+        """How many connections may be open, idle ones included."""
+        return self._lines.count
+
+    def resize(self, connections: int) -> None:
+        """Use at most so many connections from now on; requests under way go on.
+
+        Idle ones beyond that are closed, and so are those that were idle for too long.
+        """
+        self._gate.resize(connections)
+        self._lines.shrink(connections)
 
     def close(self) -> None:
         """Close all connections; a request under way is lost. May be repeated."""
@@ -179,8 +194,8 @@ class Transport:
 
     @contextlib.contextmanager
     def _passing(self, call: str) -> Iterator[None]:
-        if not self.gate.enter(self._connect_timeout):
-            reason = f"this process may have {self.gate.size} connections, all in use for too long"
+        if not self._gate.enter(self._connect_timeout):
+            reason = f"this process may have {self._gate.size} connections, all in use for too long"
             raise NoFreeConnection(call, reason)
         try:
             if self._client.is_closed:
@@ -189,10 +204,17 @@ class Transport:
                 self._calls += 1
             yield
         finally:
-            self.gate.leave()
+            self._gate.leave()
 
     def _parsed_url(self, tail: str) -> httpx.URL:
         return httpx.URL(self.base_url + tail)
+
+
+def _line_maker(url: httpx.URL) -> Callable[[], httpx.BaseTransport]:
+    # Loading certificates takes longer than all the rest; plain HTTP has no use for them.
+    context = httpx.create_ssl_context(verify=url.scheme == "https")
+    limits = httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE_SECONDS)
+    return lambda: httpx.HTTPTransport(verify=context, limits=limits, trust_env=False)
 
 
 def error_of_exception(call: str, error: Exception) -> KatoError:

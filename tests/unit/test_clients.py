@@ -63,7 +63,7 @@ def test_a_process_joins_at_the_first_use_and_leaves_at_its_end() -> None:
     watcher = MemoryConnections(store, SETTINGS)
     with process(MemoryConnections(store, SETTINGS)) as clients:
         assert watcher.crowds()["a"].processes == 0
-        assert clients("a").gate.size == 10
+        assert clients("a").limit == 10
         assert [watcher.crowds()[name].processes for name in "ab"] == [1, 0]
     assert watcher.crowds()["a"].processes == 0
 
@@ -74,34 +74,17 @@ def test_processes_come_to_equal_shares_by_themselves() -> None:
         process(MemoryConnections(store, SETTINGS)) as first,
         process(MemoryConnections(store, SETTINGS)) as second,
     ):
-        assert (first("a").gate.size, second("a").gate.size) == (10, 0)
-        wait_until(lambda: first("a").gate.size == second("a").gate.size == 5)
+        assert (first("a").limit, second("a").limit) == (10, 0)
+        wait_until(lambda: first("a").limit == second("a").limit == 5)
         first.close()
-        wait_until(lambda: second("a").gate.size == 10)
-
-
-def test_what_was_in_use_a_moment_ago_is_held_back() -> None:
-    """An idle connection is one to the server until it is closed."""
-    store = MemoryStore()
-    with (
-        process(MemoryConnections(store, SETTINGS)) as first,
-        process(MemoryConnections(store, SETTINGS)) as second,
-    ):
-        gate = first("a").gate
-        for _ in range(8):
-            gate.enter(0)
-        wait_until(lambda: MemoryConnections(store, SETTINGS).crowds()["a"].under_way == 8)
-        wait_until(lambda: second("a").gate.size == 2)
-        for _ in range(8):
-            gate.leave()
-        wait_until(lambda: second("a").gate.size == 5)
+        wait_until(lambda: second("a").limit == 10)
 
 
 def test_without_the_store_a_process_uses_one_connection_until_it_is_back() -> None:
     connections = Away(MemoryStore(), SETTINGS)
     with process(connections) as clients:
-        assert clients("a").gate.size == 1
+        assert clients("a").limit == 1
         connections.away = False
-        wait_until(lambda: clients("a").gate.size == 10)
+        wait_until(lambda: clients("a").limit == 10)
         connections.away = True
     assert connections.crowds()["a"].processes == 1

@@ -246,14 +246,14 @@ def test_an_answer_that_trickles_in_is_given_up(status: bytes) -> None:
         assert 0.2 < time.monotonic() - began < 5
 
 
-def test_fewer_may_call_once_the_gate_is_narrower() -> None:
+def test_fewer_may_call_once_the_limit_is_lower() -> None:
     """Also those that wait already; who is under way goes on."""
     free = threading.Event()
     together: list[int] = []
 
     def talk(peer: Peer) -> None:
         while peer.request():
-            together.append(kato.gate.under_way)
+            together.append(kato.under_way)
             free.wait(10)
             peer.send(OKAY)
 
@@ -264,7 +264,7 @@ def test_fewer_may_call_once_the_gate_is_narrower() -> None:
     ):
         calls = [pool.submit(kato.health) for _ in range(8)]
         wait_until(lambda: len(together) == 4)
-        kato.gate.resize(1)
+        kato.resize(1)
         free.set()
         assert [call.result(10) for call in calls] == [{}] * 8
     assert max(together[:4]) == 4
@@ -285,10 +285,60 @@ def test_there_are_never_more_connections_than_calls_at_a_time() -> None:
         KatoClient(url, max_connections=32, dialect=DialectName.V3) as kato,
         ThreadPoolExecutor(16) as pool,
     ):
-        kato.gate.resize(3)
+        kato.resize(3)
         answers = list(pool.map(lambda _: kato.health(), range(200)))
+        assert kato.connections <= 3
     assert answers == [{}] * 200
     assert len(numbers) <= 3
+
+
+def test_idle_connections_are_closed_when_fewer_are_allowed() -> None:
+    """The server counts them against its limit."""
+    open_now: set[int] = set()
+    all_there = threading.Barrier(4)
+
+    def talk(peer: Peer) -> None:
+        open_now.add(peer.number)
+        peer.request()
+        all_there.wait(10)
+        peer.send(OKAY)
+        assert not peer.request()
+        open_now.discard(peer.number)
+
+    with (
+        serving(talk) as url,
+        KatoClient(url, dialect=DialectName.V3) as kato,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        list(pool.map(lambda _: kato.health(), range(4)))
+        assert (kato.connections, kato.under_way, len(open_now)) == (4, 0, 4)
+        kato.resize(1)
+        assert (kato.limit, kato.connections) == (1, 1)
+        wait_until(lambda: len(open_now) == 1)
+
+
+def test_a_connection_that_grows_too_old_is_never_closed_under_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One thread must not tidy up what another has just begun to use."""
+    monkeypatch.setattr(transport, "KEEPALIVE_SECONDS", 0.002)
+
+    def talk(peer: Peer) -> None:
+        while peer.request():
+            peer.send(OKAY)
+
+    def call_and_rest(kato: KatoClient) -> None:
+        for step in range(150):
+            kato.health()
+            time.sleep(0.0018 + step % 5 * 0.0001)
+
+    with (
+        serving(talk) as url,
+        KatoClient(url, dialect=DialectName.V3) as kato,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        for call in [pool.submit(call_and_rest, kato) for _ in range(8)]:
+            call.result(60)
 
 
 def test_an_answer_that_breaks_off_leaves_the_outcome_open() -> None:

@@ -37,14 +37,3 @@ def test_who_waits_enters_when_it_is_widened() -> None:
     for thread in threads:
         thread.join()
     assert entered == [True, True, True]
-
-
-def test_the_peak_is_that_since_it_was_last_taken() -> None:
-    gate = Gate(5)
-    for _ in range(3):
-        gate.enter(0)
-    gate.leave()
-    assert gate.take_peak() == 3
-    gate.leave()
-    assert gate.take_peak() == 2
-    assert gate.take_peak() == 1
