@@ -22,6 +22,7 @@ from kato_tasks.errors import (
     KatoBusy,
     KatoError,
     KatoUnreachable,
+    NoFreeConnection,
     ServerFault,
 )
 from kato_tasks.keys import Keys
@@ -112,6 +113,9 @@ class Watch:
 
     def answered(self, instance: str, error: KatoError | None) -> None:
         """Report a call of this thread: what was raised for it, or None."""
+        if isinstance(error, NoFreeConnection):
+            # Our own limit: it says nothing of the server, and nothing was sent.
+            return
         self._here.called = True
         self._breakers.report(instance, sound=error is None or not is_failure(error))
 
@@ -126,9 +130,9 @@ def is_failure(error: KatoError) -> bool:
 
     It does if the server could not be reached, was at its limit, did not answer, or answered with
     a fault: another call would most likely fare no better. A refusal, or "no such session", is
-    the answer of a server at work.
+    the answer of a server at work; having no connection free is our own limit.
     """
-    return isinstance(error, _FAILURES)
+    return isinstance(error, _FAILURES) and not isinstance(error, NoFreeConnection)
 
 
 def spread(seconds: float) -> float:

@@ -15,6 +15,7 @@
     └── KatoError               what a KATO server answered, or did not
         ├── Retryable           nothing happened at the server; the same call may be repeated
         │   ├── KatoUnreachable     no connection could be made
+        │   │   └── NoFreeConnection    this process uses all that it may have open
         │   └── KatoBusy            the server's connection limit (plain-text 503)
         ├── OutcomeUnknown      the call may have taken effect, now or later: look before repeating
         │   ├── AnswerLost          time-out or broken connection after the request was sent
@@ -263,6 +264,10 @@ class Retryable(KatoError):
 
 class KatoUnreachable(Retryable):
     """No connection to the server could be made."""
+
+
+class NoFreeConnection(KatoUnreachable):
+    """This process has as many calls under way as it may; says nothing of the server."""
 
 
 class KatoBusy(Retryable):

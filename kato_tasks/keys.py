@@ -20,6 +20,8 @@ key           type     lifetime
 ``…:holders`` zset     until its last hold ends: the lease time, renewed during a call; at most 100
 ``…:learner`` string   the learning_kept setting after the last learn, unless it is given back
 ``…:breaker`` hash     until a minute after the last failure, and the longest pause and call
+``…:callers`` zset     the lease time after the last of these processes came by; at most 1000
+``…:shares``  hash     as long as the callers; one field for each of them
 ============  =======  ==========================================================================
 """
 
@@ -115,6 +117,14 @@ class Keys:
     def breaker(self, instance: str) -> str:
         """Return the circuit breaker of one instance, in a slot of its own."""
         return f"{self.prefix}:{{{instance}}}:breaker"
+
+    def callers(self, instance: str) -> str:
+        """Return the processes that call one instance, in a slot of its own."""
+        return f"{self.prefix}:{{{instance}}}:callers"
+
+    def shares(self, instance: str) -> str:
+        """Return how many connections each process may have open to one instance."""
+        return f"{self.prefix}:{{{instance}}}:shares"
 
     def _slot(self, shard: int) -> str:
         return f"{self.prefix}:{{{shard}}}"

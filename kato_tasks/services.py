@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import Self
 
 from kato_tasks.breakers import RedisBreakers, Watch
+from kato_tasks.clients import Clients
+from kato_tasks.connections import RedisConnections
 from kato_tasks.delivery import Deliverer, LeaseKeeper, sweep
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import RedisLanes, Wake
@@ -19,50 +19,6 @@ from kato_tasks.sessions import Intake, Oracle, Sessions
 from kato_tasks.settings import Settings
 
 _RENEWALS_PER_LEASE = 3
-
-
-class Clients:
-    """One pooled KATO client per instance, opened at its first use.
-
-    Args:
-        settings: Instances, time-outs and limits.
-        watch: Told how every call went.
-    """
-
-    def __init__(self, settings: Settings, watch: Watch) -> None:
-        self._settings = settings
-        self._watch = watch
-        self._clients: dict[str, KatoClient] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, name: str) -> KatoClient:
-        """Return the client of an instance.
-
-        Raises:
-            UnknownInstance: No instance of that name is configured.
-        """
-        client = self._clients.get(name)
-        if client is not None:
-            return client
-        url = self._settings.instance_url(name)
-        with self._lock:
-            if name not in self._clients:
-                self._clients[name] = KatoClient(
-                    url,
-                    timeout=self._settings.kato_timeout,
-                    connect_timeout=self._settings.kato_connect_timeout,
-                    max_connections=self._settings.kato_connections,
-                    dialect=self._settings.dialects.get(name),
-                    answered=partial(self._watch.answered, name),
-                )
-            return self._clients[name]
-
-    def close(self) -> None:
-        """Close every client that was opened."""
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
 
 
 class Services:
@@ -78,6 +34,7 @@ class Services:
         registry: What is known of the sessions.
         nodes: Who may call a node, and who may learn on it.
         breakers: Whether an instance may be called.
+        connections: How many connections each process may have open.
         clients: The KATO clients by instance name.
         sessions: Sessions by key, for producers.
         deliverer: Delivers lanes, for workers.
@@ -97,7 +54,8 @@ class Services:
         self.nodes = RedisNodes(runner, settings)
         self.breakers = RedisBreakers(runner, settings)
         watch = Watch(self.breakers)
-        self.clients = Clients(settings, watch)
+        self.connections = RedisConnections(runner, settings)
+        self.clients = Clients(settings, self.connections, watch)
         self._keeper = LeaseKeeper(settings.lease / _RENEWALS_PER_LEASE)
         self.sessions = _sessions(self, self.clients, wake)
         self.deliverer = Deliverer(

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         store_timeout: How long one round trip to the store may take.
         kato_timeout: How long KATO may take to read, or to answer, in one call.
         kato_connect_timeout: How long connecting to KATO may take.
-        kato_connections: Connections to one KATO server, per process (its own limit is 100).
+        kato_connections: Most connections of one process to one KATO server.
         predictions: When the server computes predictions, unless a session says otherwise.
         ttl: Seconds without a write after which KATO forgets a session; None for its default.
         batch_commands: Most observations in one call.
@@ -90,6 +90,8 @@ class Settings(BaseSettings):
             called for a while.
         breaker_open: For how long it is not called then; doubled after each failed attempt.
         breaker_most: Longest such pause.
+        instance_connections: Connections to one KATO server of all processes together, idle ones
+            too; the rest up to the server's own limit (100) is for others.
         ready_file: A file that a worker writes once it consumes; none by default.
     """
 
@@ -142,6 +144,7 @@ class Settings(BaseSettings):
     breaker_failures: Annotated[int, Field(ge=1, le=10_000)] = 5
     breaker_open: Seconds = 1.0
     breaker_most: Seconds = 5.0
+    instance_connections: Annotated[int, Field(ge=1, le=10_000)] = 80
     ready_file: str = ""
 
     @field_validator("instances", mode="before")
@@ -179,10 +182,10 @@ class Settings(BaseSettings):
     def longest_call(self) -> float:
         """How long one call to KATO may take, with all that it may have to wait for.
 
-        A connection may have to be waited for and then to be made; the answer may take its time
-        to begin, and as long again to be read.
+        A connection may have to be waited for, and then to be made. The answer may take its time
+        to begin, as long again to be read, and its last piece as long once more.
         """
-        return 2 * self.kato_connect_timeout + 2 * self.kato_timeout
+        return 2 * self.kato_connect_timeout + 3 * self.kato_timeout
 
     def instance_url(self, name: str) -> str:
         """Return the URL of an instance.

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from kato_tasks.breakers import Breakers, RedisBreakers
+from kato_tasks.connections import Connections, RedisConnections
 from kato_tasks.keys import PERMANENT
 from kato_tasks.lanes import Lanes, RedisLanes
 from kato_tasks.nodes import Nodes, RedisNodes
@@ -21,6 +22,7 @@ from kato_tasks.settings import Settings
 from kato_tasks.stack import find_store_binary, free_port, ping_store, store_command
 from kato_tasks.testing import (
     MemoryBreakers,
+    MemoryConnections,
     MemoryLanes,
     MemoryNodes,
     MemoryRegistry,
@@ -148,6 +150,7 @@ class Backend:
     registry: Registry
     nodes: Nodes
     new_breakers: Callable[[], Breakers]
+    new_connections: Callable[[], Connections]
     let_pass: LetPass
 
 
@@ -160,6 +163,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
             registry=MemoryRegistry(memory),
             nodes=MemoryNodes(memory, settings),
             new_breakers=lambda: MemoryBreakers(memory, settings),
+            new_connections=lambda: MemoryConnections(memory, settings),
             let_pass=memory.advance,
         )
     runner: Runner = request.getfixturevalue("runner")
@@ -169,6 +173,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
         nodes=RedisNodes(runner, settings),
         # Without what a process remembers for a moment: that is no part of the contract.
         new_breakers=lambda: RedisBreakers(runner, settings, look=0.0),
+        new_connections=lambda: RedisConnections(runner, settings),
         let_pass=lambda seconds: _let_pass(runner.client, seconds),
     )
 
@@ -202,6 +207,12 @@ def nodes(backend: Backend) -> Nodes:
 def new_breakers(backend: Backend) -> Callable[[], Breakers]:
     """Makes the breakers as another process has them."""
     return backend.new_breakers
+
+
+@pytest.fixture
+def new_connections(backend: Backend) -> Callable[[], Connections]:
+    """Makes the connections as another process has them."""
+    return backend.new_connections
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import click
 from kato_tasks.cli.demo import demo
 from kato_tasks.cli.doctor import doctor
 from kato_tasks.cli.ingest import ingest
+from kato_tasks.cli.instances import instances
 from kato_tasks.cli.output import complain, exit_code, print_json
 from kato_tasks.cli.processes import beat, devserver, flower, worker
 from kato_tasks.cli.sessions import sessions
@@ -45,5 +46,5 @@ def main() -> None:
     """
 
 
-for command in (up, demo, ingest, sessions, doctor, devserver, worker, beat, flower):
+for command in (up, demo, ingest, sessions, instances, doctor, devserver, worker, beat, flower):
     main.add_command(command)

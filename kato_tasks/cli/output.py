@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
@@ -91,6 +92,11 @@ def printable(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 session``, ``2,000 sessions``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def iso(seconds: float) -> str:
+    """Return a moment, in epoch seconds, as people and scripts read it: UTC, to milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 import click
 
 from kato_tasks.cli.arguments import config_from
-from kato_tasks.cli.output import counted, print_json, print_table, say
+from kato_tasks.cli.output import counted, iso, print_json, print_table, say
 from kato_tasks.delivery import ensure_session
 from kato_tasks.errors import KatoTasksError
 from kato_tasks.models import PredictionMode, SessionRecord
@@ -236,11 +235,7 @@ def as_fields(record: SessionRecord) -> dict[str, Any]:
         "ttl": record.spec.ttl,
         "tags": list(record.spec.tags),
         "predictions": record.spec.predictions.value,
-        "created_at": _iso(record.created_at),
-        "active_at": _iso(record.active_at),
+        "created_at": iso(record.created_at),
+        "active_at": iso(record.active_at),
         "doubt": record.doubt,
     }
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kato_tasks.clients import Clients
 from kato_tasks.demo.checking import Difference, Observed, compare, nameless
 from kato_tasks.kato.transport import Transport
 from kato_tasks.models import SessionRecord
-from kato_tasks.services import Clients
 
 STM_EVENTS: Final = 1_000
 """How many events a server keeps in a short-term memory (kato-api 4)."""

@@ -31,8 +31,8 @@ def reachable(look: Look) -> Iterator[Finding]:
             severity=Severity.ERROR,
             subject=look.name,
             sentence="has no connection to spare.",
-            advice="Lower KATO_TASKS_KATO_CONNECTIONS of its clients: all of them, idle ones "
-            "included, count against its limit of 100.",
+            advice="Lower KATO_TASKS_INSTANCE_CONNECTIONS, or see who else calls it: all "
+            "connections, idle ones included, count against its limit of 100.",
         )
     elif not look.reachable:
         yield Finding(

@@ -59,10 +59,10 @@ class KatoClient:
 
     Args:
         base_url: Where the server is, such as ``http://127.0.0.1:8000``.
-        timeout: Seconds without a byte from the server until an answer counts as lost, and
-            seconds to wait for a free connection.
+        timeout: Seconds without a byte from the server until an answer counts as lost; also
+            seconds for an answer as a whole, from its first byte.
         connect_timeout: Seconds until a server that does not take a connection counts as
-            unreachable.
+            unreachable, and seconds to wait for a free connection.
         max_connections: The most connections at a time; further threads wait for one.
         dialect: How the server speaks; None asks the server when it is first needed.
         answered: Told of every call to a session or pattern: what was raised for it, or None.
@@ -104,6 +104,21 @@ class KatoClient:
         return self._transport.calls
 
     @property
+    def under_way(self) -> int:
+        """How many requests are under way."""
+        return self._transport.under_way
+
+    @property
+    def limit(self) -> int:
+        """How many connections this client may use."""
+        return self._transport.limit
+
+    @property
+    def connections(self) -> int:
+        """How many connections may be open now, idle ones included."""
+        return self._transport.connections
+
+    @property
     def dialect(self) -> Dialect:
         """How the server speaks: as it was given, or as the server was found to.
 
@@ -140,6 +155,13 @@ class KatoClient:
             Retryable: The dialect could not be told; nothing was written.
         """
         return Verb.CONFIGURE in self.dialect.routes
+
+    def resize(self, connections: int) -> None:
+        """Use at most so many connections from now on, from 0; requests under way go on.
+
+        Idle ones beyond that are closed.
+        """
+        self._transport.resize(connections)
 
     def detect_dialect(self) -> Dialect:
         """Ask the server how it speaks, whatever is known of it already.

@@ -11,7 +11,8 @@ import functools
 import json
 import reprlib
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -25,11 +26,14 @@ from kato_tasks.errors import (
     KatoBusy,
     KatoError,
     KatoUnreachable,
+    NoFreeConnection,
     RouteMissing,
     ServerFault,
     SessionNotFound,
 )
 from kato_tasks.kato.answers import Answer
+from kato_tasks.kato.gate import Gate
+from kato_tasks.kato.lines import Lines
 
 MAX_REASON = 300
 
@@ -58,7 +62,7 @@ _PROOF: Mapping[type[Exception], type[KatoError]] = MappingProxyType(
         # No connection was had, so no byte of the request has left.
         httpx.ConnectError: KatoUnreachable,
         httpx.ConnectTimeout: KatoUnreachable,
-        httpx.PoolTimeout: KatoUnreachable,
+        httpx.PoolTimeout: NoFreeConnection,
         # The request cannot be written as HTTP; it never leaves, however often it is tried.
         httpx.InvalidURL: CallRejected,
         httpx.UnsupportedProtocol: CallRejected,
@@ -81,8 +85,8 @@ class Transport:
 
     Args:
         base_url: ``http://`` or ``https://``, host, and a path prefix if there is one.
-        timeout: Seconds without a byte sent or received, or waiting for a free connection.
-        connect_timeout: Seconds for a new connection.
+        timeout: Seconds without a byte sent or received; also for an answer's body as a whole.
+        connect_timeout: Seconds to wait for a free connection, and seconds for a new one.
         max_connections: The most connections at a time.
         transport: Takes the place of the network, for tests.
 
@@ -100,18 +104,16 @@ class Transport:
         transport: httpx.BaseTransport | None,
     ) -> None:
         url = _checked_url(base_url)
-        # Loading certificates takes longer than all the rest; plain HTTP has no use for them.
-        verify = httpx.create_ssl_context() if url.scheme == "https" else False
+        self._gate = Gate(max_connections)
+        self._lines = Lines(_line_maker(url), most=max_connections, keep=KEEPALIVE_SECONDS)
         self._client = httpx.Client(
             headers=dict(_HEADERS),
-            verify=verify,
             timeout=httpx.Timeout(timeout, connect=connect_timeout),
-            limits=httpx.Limits(
-                max_connections=max_connections, keepalive_expiry=KEEPALIVE_SECONDS
-            ),
-            transport=transport,
+            transport=transport or self._lines,
             trust_env=False,
         )
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
         self._count_lock = threading.Lock()
         self._calls = 0
         self.base_url = str(url).rstrip("/")
@@ -122,6 +124,29 @@ class Transport:
     def calls(self) -> int:
         """How many requests were started so far, answered or not."""
         return self._calls
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way."""
+        return self._gate.under_way
+
+    @property
+    def limit(self) -> int:
+        """How many connections may be used."""
+        return self._gate.size
+
+    @property
+    def connections(self) -> int:
+        """How many connections may be open, idle ones included."""
+        return self._lines.count
+
+    def resize(self, connections: int) -> None:
+        """Use at most so many connections from now on; requests under way go on.
+
+        Idle ones beyond that are closed, and so are those that were idle for too long.
+        """
+        self._gate.resize(connections)
+        self._lines.shrink(connections)
 
     def close(self) -> None:
         """Close all connections; a request under way is lost. May be repeated."""
@@ -156,24 +181,42 @@ class Transport:
         """
         call = f"{method} {route}"
         path = route.replace("{id}", _segment(route, name)) if "{id}" in route else route
-        if self._client.is_closed:
-            raise KatoUnreachable(call, "this client has been closed")
-        with self._count_lock:
-            self._calls += 1
-        try:
-            url = self._url(path + query)
-            request = self._client.build_request(method, url, content=content, headers=headers)
-            response = self._client.send(request, stream=True)
-            body = _read(response)
-        except _HTTPX_ERRORS as error:
-            raise error_of_exception(call, error) from error
+        with self._passing(call):
+            try:
+                url = self._url(path + query)
+                request = self._client.build_request(method, url, content=content, headers=headers)
+                response = self._client.send(request, stream=True)
+                body = _read(response, self._timeout)
+            except _HTTPX_ERRORS as error:
+                raise error_of_exception(call, error) from error
         if response.is_success:
             return Answer(call=call, status=response.status_code, body=body)
         content_type = response.headers.get("content-type", "")
         raise error_of_status(call, response.status_code, content_type, body)
 
+    @contextlib.contextmanager
+    def _passing(self, call: str) -> Iterator[None]:
+        if not self._gate.enter(self._connect_timeout):
+            reason = f"this process may have {self._gate.size} connections, all in use for too long"
+            raise NoFreeConnection(call, reason)
+        try:
+            if self._client.is_closed:
+                raise KatoUnreachable(call, "this client has been closed")
+            with self._count_lock:
+                self._calls += 1
+            yield
+        finally:
+            self._gate.leave()
+
     def _parsed_url(self, tail: str) -> httpx.URL:
         return httpx.URL(self.base_url + tail)
+
+
+def _line_maker(url: httpx.URL) -> Callable[[], httpx.BaseTransport]:
+    # Loading certificates takes longer than all the rest; plain HTTP has no use for them.
+    context = httpx.create_ssl_context(verify=url.scheme == "https")
+    limits = httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE_SECONDS)
+    return lambda: httpx.HTTPTransport(verify=context, limits=limits, trust_env=False)
 
 
 def error_of_exception(call: str, error: Exception) -> KatoError:
@@ -258,8 +301,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _read(response: httpx.Response) -> bytes:
-    """Read the body and let go of the connection.
+def _read(response: httpx.Response, timeout: float) -> bytes:
+    """Read the body within ``timeout`` seconds, and let go of the connection.
 
     After a 500 the server closes the connection without saying so, and the next request on it
     would die (kato-api 1). So after a 5xx the connection is not given back to the pool.
@@ -267,11 +310,20 @@ def _read(response: httpx.Response) -> bytes:
     with contextlib.closing(response):
         announced = "close" in response.headers.get("connection", "").lower()
         if not response.is_server_error or announced or response.is_closed:
-            return response.read()
-        return _read_short_of_the_end(response)
+            return b"".join(_in_time(response.iter_bytes(), timeout))
+        return _read_short_of_the_end(response, timeout)
 
 
-def _read_short_of_the_end(response: httpx.Response) -> bytes:
+def _in_time(pieces: Iterator[bytes], timeout: float) -> Iterator[bytes]:
+    """Pass pieces on, unless they keep trickling in after ``timeout`` seconds."""
+    until = time.monotonic() + timeout
+    for piece in pieces:
+        yield piece
+        if time.monotonic() > until:
+            raise httpx.ReadTimeout(f"the answer had no end after {timeout:g} s")
+
+
+def _read_short_of_the_end(response: httpx.Response, timeout: float) -> bytes:
     """Read a body without learning that it has ended.
 
     A response that is closed before its end takes its connection with it. Closing the socket
@@ -280,7 +332,7 @@ def _read_short_of_the_end(response: httpx.Response) -> bytes:
     """
     length = int(response.headers.get("content-length", "1"))
     body = b""
-    pieces = response.iter_raw()
+    pieces = _in_time(response.iter_raw(), timeout)
     while len(body) < length:
         piece = next(pieces, b"")
         if not piece:

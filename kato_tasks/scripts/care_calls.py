@@ -102,3 +102,30 @@ _BREAKER_WITHDRAW: Final = Script.load("breaker_withdraw", bool)
 def withdraw_probe(breaker: str, token: str) -> Call[bool]:
     """Give back a probe that was not made; answers False if the caller had none."""
     return Call(script=_BREAKER_WITHDRAW, keys=[breaker], args=[token])
+
+
+_CONNECTIONS_JOIN: Final = Script.load("connections_join", int)
+_MOST_PROCESSES: Final = 1000
+
+
+def join_connections(  # noqa: PLR0913 - one value per fact that the script takes
+    keys: tuple[str, str],
+    token: str,
+    *,
+    lifetime: float,
+    total: int,
+    most: int,
+    held: int,
+    under_way: int,
+) -> Call[int]:
+    """Join, or stay among, the processes of an instance; answers this one's share."""
+    args: list[str | int | bytes] = [token, _ms(lifetime), total, most, held, under_way]
+    return Call(script=_CONNECTIONS_JOIN, keys=keys, args=[*args, _MOST_PROCESSES])
+
+
+_CONNECTIONS_LEAVE: Final = Script.load("connections_leave", bool)
+
+
+def leave_connections(keys: tuple[str, str], token: str) -> Call[bool]:
+    """Leave the processes of an instance; answers False if this one was not among them."""
+    return Call(script=_CONNECTIONS_LEAVE, keys=keys, args=[token])

@@ -4,6 +4,7 @@ The twins answer as the Lua scripts do; one contract suite runs over both.
 """
 
 from kato_tasks.testing.breakers import MemoryBreakers
+from kato_tasks.testing.connections import MemoryConnections
 from kato_tasks.testing.fakes import FakeCall, FakeKato, RecordingWake
 from kato_tasks.testing.lanes import MemoryLanes
 from kato_tasks.testing.nodes import MemoryNodes
@@ -15,6 +16,7 @@ __all__ = [
     "FakeCall",
     "FakeKato",
     "MemoryBreakers",
+    "MemoryConnections",
     "MemoryLanes",
     "MemoryNodes",
     "MemoryRegistry",

@@ -115,6 +115,23 @@ class BreakerEntry:
     probed_until: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessEntry:
+    """A process that calls an instance.
+
+    Attributes:
+        process: Which.
+        until: When it is forgotten, milliseconds.
+        connections: How many it may have open.
+        under_way: How many calls it has under way.
+    """
+
+    process: object
+    until: int
+    connections: int
+    under_way: int
+
+
 class MemoryStore:
     """The state behind :class:`MemoryLanes`, :class:`MemoryRegistry` and :class:`MemoryNodes`.
 
@@ -134,6 +151,7 @@ class MemoryStore:
         holds: Holds on nodes: their tokens, and until when.
         learners: Who may learn on a node, and until when.
         breakers: The circuit breakers that are not closed and at peace.
+        processes: The processes that share an instance's connections.
     """
 
     def __init__(self, now_ms: int = _START_MS) -> None:
@@ -146,6 +164,7 @@ class MemoryStore:
         self.holds: dict[str, dict[str, int]] = {}
         self.learners: dict[str, tuple[Lease, int]] = {}
         self.breakers: dict[str, BreakerEntry] = {}
+        self.processes: dict[str, list[ProcessEntry]] = {}
         self._entries: dict[str, Entry] = {}
         self._now_ms = now_ms
         self._posted = 0

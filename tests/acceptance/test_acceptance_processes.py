@@ -18,6 +18,7 @@ COMMANDS = (
     "up",
     "demo",
     "ingest",
+    "instances",
     "sessions",
     "sessions list",
     "sessions show",

@@ -24,6 +24,7 @@ from kato_tasks.testing import wait_until
 SECRET = "hunter2"  # noqa: S105 - that it shows nowhere is the point
 COMMANDS = [
     ("ingest", "FILE"),
+    ("instances",),
     ("sessions", "list"),
     ("sessions", "show", "a"),
     ("sessions", "create", "a"),

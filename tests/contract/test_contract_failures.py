@@ -14,6 +14,7 @@ from lane_steps import KEY, SPEC, append, claim, group, intend, payloads, reques
 from redis.connection import AbstractConnection
 
 from kato_tasks.breakers import RedisBreakers
+from kato_tasks.connections import RedisConnections
 from kato_tasks.errors import InvalidInput, StoreUnavailable
 from kato_tasks.keys import Keys
 from kato_tasks.lanes import RedisLanes
@@ -71,6 +72,9 @@ VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
     "breaker ask": lambda r, s: RedisBreakers(r, s).ask("default"),
     "breaker report": lambda r, s: RedisBreakers(r, s).report("default", sound=False),
     "breaker states": lambda r, s: RedisBreakers(r, s).states(),
+    "connections join": lambda r, s: RedisConnections(r, s).join("default"),
+    "connections leave": lambda r, s: RedisConnections(r, s).leave("default"),
+    "connections crowds": lambda r, s: RedisConnections(r, s).crowds(),
 }
 
 every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)

@@ -26,8 +26,8 @@ def hold_of(nodes: Nodes, spec: SessionSpec = ALWAYS) -> NodeHold:
     return hold
 
 
-def lease_of(key: str, token: str = "t") -> Lease:
-    return Lease(key=key, token=token, epoch=0)
+def lease_of(key: str, worker: str = "w") -> Lease:
+    return Lease(key=key, token=worker, epoch=0)
 
 
 @pytest.mark.with_settings(node_calls=3)
@@ -167,9 +167,9 @@ def test_the_holders_of_a_node_go_with_the_last_of_them(
 def test_one_session_at_a_time_may_learn_on_a_node(nodes: Nodes) -> None:
     assert nodes.take_learning(SPEC, lease_of("a"))
     assert not nodes.take_learning(SPEC, lease_of("b"))
-    assert not nodes.take_learning(replace(SPEC, tags=("other",)), "b")
-    assert nodes.take_learning(replace(SPEC, node="m"), "b")
-    assert nodes.take_learning(replace(SPEC, instance="other"), "b")
+    assert not nodes.take_learning(replace(SPEC, tags=("other",)), lease_of("b"))
+    assert nodes.take_learning(replace(SPEC, node="m"), lease_of("b"))
+    assert nodes.take_learning(replace(SPEC, instance="other"), lease_of("b"))
 
 
 def test_the_right_to_learn_is_given_back_by_its_holder_only(nodes: Nodes) -> None:

@@ -1,4 +1,4 @@
-"""A KATO server in this process that fails as the real one does: loses answers, lands calls late."""
+"""A KATO server in this process that fails as the real one does."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from kato_tasks.errors import (
     KatoBusy,
     KatoError,
     KatoUnreachable,
+    NoFreeConnection,
     RouteMissing,
     ServerFault,
     SessionNotFound,
@@ -23,8 +24,10 @@ def test_what_another_call_would_meet_too_counts_against_the_server(kind: type[K
     assert is_failure(kind("POST /", "why"))
 
 
-@pytest.mark.parametrize("kind", [CallRejected, RouteMissing, ConfigDropped, SessionNotFound])
-def test_an_answer_of_a_server_at_work_does_not(kind: type[KatoError]) -> None:
+@pytest.mark.parametrize(
+    "kind", [CallRejected, RouteMissing, ConfigDropped, SessionNotFound, NoFreeConnection]
+)
+def test_an_answer_of_a_server_at_work_and_our_own_limit_do_not(kind: type[KatoError]) -> None:
     assert not is_failure(kind("POST /", "why", 404))
 
 

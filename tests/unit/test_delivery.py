@@ -18,8 +18,8 @@ from kato_tasks.errors import (
     KatoUnreachable,
     RouteMissing,
     ServerFault,
-    SessionParked,
     SessionNotFound,
+    SessionParked,
     StoreUnavailable,
     WaitTimeout,
 )

@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import pytest
 
+from kato_tasks.clients import Clients
 from kato_tasks.demo.checking import Difference, Observed
 from kato_tasks.demo.witness import Witness
 from kato_tasks.errors import KatoUnreachable, ServerFault
 from kato_tasks.models import SessionRecord
-from kato_tasks.services import Clients
 
 ENTRIES = [
     {"kind": "observe", "event": ["a"], "observation": {"emotives": {"joy": 0.5}}},

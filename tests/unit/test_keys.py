@@ -46,4 +46,7 @@ def test_a_node_has_a_slot_of_its_own_per_instance() -> None:
     assert KEYS.holders("eu", "n") == "kt:{eu:n}:holders"
     assert KEYS.alone("eu", "n") == "kt:{eu:n}:alone"
     assert KEYS.learner("eu", "n") == "kt:{eu:n}:learner"
+    assert KEYS.breaker("eu") == "kt:{eu}:breaker"
+    assert KEYS.callers("eu") == "kt:{eu}:callers"
+    assert KEYS.shares("eu") == "kt:{eu}:shares"
     assert KEYS.holders("us", "n") != KEYS.holders("eu", "n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from typing import BinaryIO
 
 import pytest
 
-from kato_tasks.errors import AnswerLost, KatoUnreachable, ServerFault
+from kato_tasks.errors import AnswerLost, KatoUnreachable, NoFreeConnection, ServerFault
 from kato_tasks.kato import KatoClient, transport
 from kato_tasks.models import DialectName
+from kato_tasks.testing import wait_until
 
 OKAY = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 FAULT = (
@@ -223,6 +225,122 @@ def test_a_server_that_hangs_up_leaves_the_outcome_open() -> None:
         kato.learn("session-1")
 
 
+@pytest.mark.parametrize("status", [b"200 OK", b"500 Internal Server Error"])
+def test_an_answer_that_trickles_in_is_given_up(status: bytes) -> None:
+    """A byte now and then would hold the call, and with it the session and the node, for ever."""
+
+    def talk(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 " + status + b"\r\ncontent-length: 1000\r\n\r\n")
+        for _ in range(1000):
+            peer.send(b" ")
+            time.sleep(0.02)
+
+    with (
+        serving(talk) as url,
+        KatoClient(url, timeout=0.2, dialect=DialectName.V3) as kato,
+    ):
+        began = time.monotonic()
+        with pytest.raises(AnswerLost, match="had no end after"):
+            kato.learn("session-1")
+        assert 0.2 < time.monotonic() - began < 5
+
+
+def test_fewer_may_call_once_the_limit_is_lower() -> None:
+    """Also those that wait already; who is under way goes on."""
+    free = threading.Event()
+    together: list[int] = []
+
+    def talk(peer: Peer) -> None:
+        while peer.request():
+            together.append(kato.under_way)
+            free.wait(10)
+            peer.send(OKAY)
+
+    with (
+        serving(talk) as url,
+        KatoClient(url, max_connections=4, dialect=DialectName.V3) as kato,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        calls = [pool.submit(kato.health) for _ in range(8)]
+        wait_until(lambda: len(together) == 4)
+        kato.resize(1)
+        free.set()
+        assert [call.result(10) for call in calls] == [{}] * 8
+    assert max(together[:4]) == 4
+    assert max(together[7:]) == 1
+
+
+def test_there_are_never_more_connections_than_calls_at_a_time() -> None:
+    """Idle ones included: a new one is made only where no idle one is left."""
+    numbers: set[int] = set()
+
+    def talk(peer: Peer) -> None:
+        numbers.add(peer.number)
+        while peer.request():
+            peer.send(OKAY)
+
+    with (
+        serving(talk) as url,
+        KatoClient(url, max_connections=32, dialect=DialectName.V3) as kato,
+        ThreadPoolExecutor(16) as pool,
+    ):
+        kato.resize(3)
+        answers = list(pool.map(lambda _: kato.health(), range(200)))
+        assert kato.connections <= 3
+    assert answers == [{}] * 200
+    assert len(numbers) <= 3
+
+
+def test_idle_connections_are_closed_when_fewer_are_allowed() -> None:
+    """The server counts them against its limit."""
+    open_now: set[int] = set()
+    all_there = threading.Barrier(4)
+
+    def talk(peer: Peer) -> None:
+        open_now.add(peer.number)
+        peer.request()
+        all_there.wait(10)
+        peer.send(OKAY)
+        assert not peer.request()
+        open_now.discard(peer.number)
+
+    with (
+        serving(talk) as url,
+        KatoClient(url, dialect=DialectName.V3) as kato,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        list(pool.map(lambda _: kato.health(), range(4)))
+        assert (kato.connections, kato.under_way, len(open_now)) == (4, 0, 4)
+        kato.resize(1)
+        assert (kato.limit, kato.connections) == (1, 1)
+        wait_until(lambda: len(open_now) == 1)
+
+
+def test_a_connection_that_grows_too_old_is_never_closed_under_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One thread must not tidy up what another has just begun to use."""
+    monkeypatch.setattr(transport, "KEEPALIVE_SECONDS", 0.002)
+
+    def talk(peer: Peer) -> None:
+        while peer.request():
+            peer.send(OKAY)
+
+    def call_and_rest(kato: KatoClient) -> None:
+        for step in range(150):
+            kato.health()
+            time.sleep(0.0018 + step % 5 * 0.0001)
+
+    with (
+        serving(talk) as url,
+        KatoClient(url, dialect=DialectName.V3) as kato,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        for call in [pool.submit(call_and_rest, kato) for _ in range(8)]:
+            call.result(60)
+
+
 def test_an_answer_that_breaks_off_leaves_the_outcome_open() -> None:
     def talk(peer: Peer) -> None:
         peer.request()
@@ -255,20 +373,19 @@ def test_waiting_for_a_free_connection_sends_nothing() -> None:
     def talk(peer: Peer) -> None:
         peer.request()
         asked.set()
-        peer.send(b"HTTP/1.1 200 OK\r\n")
-        while not done.wait(0.02):
-            peer.send(b"x-patience: please\r\n")
-        peer.send(b"content-length: 2\r\n\r\n{}")
+        done.wait(10)
+        peer.send(OKAY)
 
     with (
         serving(talk) as url,
-        KatoClient(url, timeout=0.5, max_connections=1, dialect=DialectName.V3) as kato,
+        KatoClient(url, connect_timeout=0.1, max_connections=1, dialect=DialectName.V3) as kato,
         ThreadPoolExecutor(1) as pool,
     ):
         first = pool.submit(kato.health)
         assert asked.wait(10)
-        with pytest.raises(KatoUnreachable, match="PoolTimeout"):
+        with pytest.raises(NoFreeConnection, match="may have 1 connections"):
             kato.health()
+        assert kato.calls == 1
         done.set()
         assert first.result(10) == {}
 

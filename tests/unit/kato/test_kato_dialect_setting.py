@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from kato_tasks.breakers import Watch
+from kato_tasks.clients import Clients
 from kato_tasks.errors import InvalidInput
 from kato_tasks.kato import GUIDE
 from kato_tasks.models import DialectName
-from kato_tasks.services import Clients
 from kato_tasks.settings import Settings
+from kato_tasks.testing import MemoryBreakers, MemoryConnections, MemoryStore
 
 TWO = "a=http://127.0.0.1:8001,b=http://127.0.0.1:8002"
 
@@ -42,7 +44,10 @@ def test_a_mistake_is_named(dialects: object, words: str) -> None:
 
 
 def test_the_client_of_the_instance_is_told() -> None:
-    clients = Clients(Settings.load(instances=TWO, dialects="b=guide"))
+    settings = Settings.load(instances=TWO, dialects="b=guide")
+    store = MemoryStore()
+    watch = Watch(MemoryBreakers(store, settings))
+    clients = Clients(settings, MemoryConnections(store, settings), watch)
     try:
         assert clients("b").dialect is GUIDE
         assert clients("b").calls == 0

@@ -1,0 +1,53 @@
+"""``kato-tasks instances``: the KATO servers, and how they are spared."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from kato_tasks.breakers import BreakerState
+from kato_tasks.cli.output import iso, print_json, print_table
+from kato_tasks.connections import Crowd, fair_share
+from kato_tasks.producer import KatoTasks
+from kato_tasks.scripts.runner import hide_password
+from kato_tasks.settings import Settings
+
+_COLUMNS: Final = ("instance", "url", "breaker", "failures", "processes", "share", "under way")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def instances(*, as_json: bool) -> None:
+    """List the KATO servers: their circuit breakers, and the processes that call them.
+
+    No server is asked; see `kato-tasks doctor` for that.
+    """
+    with KatoTasks() as kato:
+        states = kato.services.breakers.states()
+        crowds = kato.services.connections.crowds()
+    found = [as_fields(kato.settings, name, states[name], crowds[name]) for name in states]
+    if as_json:
+        print_json(found)
+        return
+    rows = [[one[column.replace(" ", "_")] for column in _COLUMNS] for one in found]
+    print_table("KATO servers", _COLUMNS, rows)
+
+
+def as_fields(settings: Settings, name: str, state: BreakerState, crowd: Crowd) -> dict[str, Any]:
+    """Return what is known of an instance as one flat JSON object.
+
+    ``share`` is how many connections each process may use, ``under_way`` how many calls all of
+    them had when each came by last, up to a second ago.
+    """
+    return {
+        "instance": name,
+        "url": hide_password(settings.instance_url(name)),
+        "breaker": state.circuit.value,
+        "failures": state.failures,
+        "open_until": None if state.until is None else iso(state.until),
+        "processes": crowd.processes,
+        "share": fair_share(settings, crowd.processes),
+        "connections": crowd.connections,
+        "under_way": crowd.under_way,
+    }

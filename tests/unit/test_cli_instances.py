@@ -1,0 +1,70 @@
+"""``kato-tasks instances``: what it prints."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kato_tasks.breakers import RedisBreakers
+from kato_tasks.cli import main
+from kato_tasks.connections import RedisConnections
+from kato_tasks.scripts import Runner
+from kato_tasks.settings import PREFIX, Settings
+
+SECRET = "hunter2"  # noqa: S105 - that it shows nowhere is the point
+
+two_servers = pytest.mark.with_settings(
+    instances={"eu": f"http://me:{SECRET}@eu:1", "us": "http://us:2"},
+    breaker_failures=2,
+    breaker_open=600.0,
+    breaker_most=600.0,
+)
+
+
+@pytest.fixture
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    for name in ("redis_url", "prefix"):
+        monkeypatch.setenv(f"{PREFIX}{name.upper()}", getattr(settings, name))
+    monkeypatch.setenv(f"{PREFIX}INSTANCES", json.dumps(dict(settings.instances)))
+    return CliRunner()
+
+
+def instances(run: CliRunner, *arguments: str) -> Result:
+    result = run.invoke(main, ["instances", *arguments])
+    assert result.exit_code == 0, result.output
+    assert SECRET not in result.output
+    return result
+
+
+@two_servers
+def test_every_server_is_shown_as_all_workers_see_it(
+    run: CliRunner, runner: Runner, settings: Settings
+) -> None:
+    breakers = RedisBreakers(runner, settings)
+    for _ in range(2):
+        breakers.report("eu", sound=False)
+    RedisConnections(runner, settings).join("us", under_way=7)
+    RedisConnections(runner, settings).join("us")
+    eu, us = json.loads(instances(run, "--json").stdout)
+    assert eu.pop("open_until").startswith("20")
+    assert eu == {
+        "instance": "eu",
+        "url": "http://eu:1",
+        "breaker": "open",
+        "failures": 2,
+        "processes": 0,
+        "share": 32,
+        "connections": 0,
+        "under_way": 0,
+    }
+    assert (us["breaker"], us["open_until"]) == ("closed", None)
+    assert (us["processes"], us["connections"], us["under_way"]) == (2, 64, 7)
+
+
+@two_servers
+def test_people_get_a_table(run: CliRunner) -> None:
+    shown = instances(run).stdout
+    assert "KATO servers" in shown
+    assert "closed" in shown
