@@ -139,7 +139,9 @@ class _History:
         self.steps[kept:] = replayed[known:]
         since = [one.number for one in self.steps[_last_emptied(self.steps) :] if one.observed]
         numbers = [one.number for one in replayed]
-        self.difference += compare(since[-len(numbers) :], numbers)
+        # A journal is bounded: what is older than its first observation may be missing.
+        begin = since.index(numbers[0]) if numbers[0] in since else 0
+        self.difference += compare(since[begin:], numbers)
 
 
 def _steps(entry: Entry) -> list[Step]:

@@ -27,7 +27,7 @@ class Expected:
         observations: How many good observations were accepted.
         refused: How many of its commands were refused as they must be.
         wronged: How many good commands were refused.
-        applied_poison: How many of its poison commands were not refused.
+        applied_poison: How many of its poison commands were delivered and not refused.
     """
 
     steps: tuple[Step, ...]
@@ -40,17 +40,22 @@ class Expected:
     applied_poison: int = 0
 
 
-def expect(member: Member, accepted: Sequence[Acceptance], refused: Container[int]) -> Expected:
+def expect(
+    member: Member, accepted: Sequence[Acceptance], *, refused: Container[int], delivered: int
+) -> Expected:
     """Return what a session must have.
 
     Args:
         member: The session.
         accepted: What was accepted for it, in order.
         refused: The positions whose commands became dead letters: they have no effect.
+        delivered: The position up to which its lane was delivered. What stands beyond it must be
+            there all the same.
     """
     memory = _Memory(member)
     for one in accepted:
-        memory.take(one.call, [one.first + index in refused for index in range(one.call.commands)])
+        flags = [one.first + index in refused for index in range(one.call.commands)]
+        memory.take(one.call, flags, delivered=one.seq <= delivered)
     return memory.expected()
 
 
@@ -68,11 +73,11 @@ class _Memory:
     wronged: int = 0
     applied_poison: int = 0
 
-    def take(self, call: Call, refused: Sequence[bool]) -> None:
+    def take(self, call: Call, refused: Sequence[bool], *, delivered: bool) -> None:
         """Apply one call; ``refused`` tells of each of its commands whether it was refused."""
         if call.poison:
             self.refused += sum(refused)
-            self.applied_poison += len(refused) - sum(refused)
+            self.applied_poison += delivered * (len(refused) - sum(refused))
         elif call.kind is Kind.OBSERVE:
             self.observations += len(call.observations)
             for fields, was_refused in zip(call.observations, refused, strict=True):

@@ -17,7 +17,7 @@ from kato_tasks.chaos.times import (
     WORKER_STOP_MOST,
 )
 
-INTERVAL: Final = 1.9
+INTERVAL: Final = 1.85
 """Seconds from one fault to the next, on average."""
 _JITTER: Final = 0.6
 _STOP_LEAST: Final = 0.3

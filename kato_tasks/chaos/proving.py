@@ -110,7 +110,8 @@ def _examine(
 ) -> None:
     record = registry.get(member.key)
     refused = _refused(registry, member.key, accepted[-1].seq)
-    expected = expect(member, accepted, refused)
+    delivered = 0 if record is None else record.applied
+    expected = expect(member, accepted, refused=refused, delivered=delivered)
     sums.take(expected)
     bound = None if record is None else record.session_id
     found, gone = _found(reader, bound)
@@ -140,7 +141,6 @@ def _found(reader: Reader, bound: str | None) -> tuple[Found, Finding]:
 def _stuck(key: str, record: SessionRecord | None) -> Iterator[str]:
     if record is None:
         yield f"{key}: the store does not know it."
-    elif record.doubt is not None:
-        yield f"{key}: held with {record.waiting} commands waiting: {record.doubt}."
     elif record.waiting:
-        yield f"{key}: {record.waiting} commands still wait."
+        reason = record.doubt or "nobody says why"
+        yield f"{key}: {record.waiting} commands still wait, {record.state}: {reason}."
