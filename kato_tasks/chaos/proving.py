@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -62,13 +62,15 @@ def prove(run: Run, registry: Registry, url: str, told: Callable[[str, int, int]
         for done, member in enumerate(used, start=1):
             _examine(member, run.accepted.of[member.key], registry, reader, sums)
             told("comparing", done, len(used))
-    counts = registry.stats().counts
-    problems = (*run.problems, *run.accepted.problems, *sums.stuck, *sums.finding.problems)
-    held = {sentence.partition(":")[0] for sentence in sums.stuck} | run.accepted.unsettled
+    return _report(run, sums, registry.stats().counts)
+
+
+def _report(run: Run, sums: _Sums, counts: Mapping[str, int]) -> Report:
+    stuck, told = sums.stuck, (*run.problems, *run.accepted.problems)
     return Report(
         seconds=run.seconds,
         seed=run.seed,
-        sessions=len(used),
+        sessions=sum(bool(taken) for taken in run.accepted.of.values()),
         observations=sums.observations,
         commands=run.accepted.commands(),
         difference=sums.finding.difference,
@@ -76,10 +78,10 @@ def prove(run: Run, registry: Registry, url: str, told: Callable[[str, int, int]
         rehomed=counts.get("rehomed", 0),
         anomalies=counts.get("anomalies", 0) + sums.applied_poison,
         learned=sums.learned,
-        stuck=len(held),
+        stuck=len(stuck.keys() | run.accepted.unsettled),
         faults=run.struck,
         recovery_seconds=run.recovery,
-        problems=problems[:_SHOWN],
+        problems=(*told, *stuck.values(), *sums.finding.problems)[:_SHOWN],
     )
 
 
@@ -92,7 +94,7 @@ class _Sums:
     observations: int = 0
     refused: int = 0
     applied_poison: int = 0
-    stuck: list[str] = field(default_factory=list)
+    stuck: dict[str, str] = field(default_factory=dict)
 
     def take(self, expected: Expected) -> None:
         """Add what a session was expected to be."""
@@ -118,7 +120,8 @@ def _examine(
     lineage = reader.lineage(member.key, bound)
     evidence = Evidence(lineage=lineage, bound=bound, found=found)
     sums.finding += gone + judge(member, expected, accepted, evidence)
-    sums.stuck += _stuck(member.key, record)
+    if record is None or record.waiting:
+        sums.stuck[member.key] = _stuck(member.key, record)
     frequency = {name: reader.frequency(name, member.node) for name in expected.patterns}
     sums.learned += count_learns(expected.patterns, frequency)
 
@@ -138,9 +141,8 @@ def _found(reader: Reader, bound: str | None) -> tuple[Found, Finding]:
         return Found(), Finding(difference=Difference(lost=1), problems=(words,))
 
 
-def _stuck(key: str, record: SessionRecord | None) -> Iterator[str]:
+def _stuck(key: str, record: SessionRecord | None) -> str:
     if record is None:
-        yield f"{key}: the store does not know it."
-    elif record.waiting:
-        reason = record.doubt or "nobody says why"
-        yield f"{key}: {record.waiting} commands still wait, {record.state}: {reason}."
+        return f"{key}: the store does not know it."
+    reason = record.doubt or "nobody says why"
+    return f"{key}: {record.waiting} commands still wait, {record.state}: {reason}."

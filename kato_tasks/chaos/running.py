@@ -35,6 +35,7 @@ LOST_ANSWER: Final = "lost_store_answer"
 _FREE: Final = Ports(store=None, devserver=None, flower=None)
 _RESTARTS: Final = Backoff(first=0.2, longest=1.0, reset_after=5.0)
 _LOOK: Final = 0.05
+_LOOK_AFTERWARDS: Final = 0.2
 _LOSES: Final = 0.01
 _BAR: Final = 2.0
 _BRIEFLY: Final = 0.3
@@ -99,7 +100,7 @@ def run_chaos(options: Options, folder: Path, told: Told) -> Report:
     told("starting the stack", 0, 0)
     with stack.running(), Arming(plan.settings.instances["default"]) as server:
         nemesis = watched.nemesis = Nemesis(faults, processes=stack, server=server)
-        site = _Site(options=options, stack=stack, nemesis=nemesis, server=server, told=told)
+        site = _Site(options=options, stack=stack, nemesis=nemesis, told=told)
         try:
             return site.run()
         finally:
@@ -114,7 +115,6 @@ class _Site:
     options: Options
     stack: LocalStack
     nemesis: Nemesis
-    server: Arming
     told: Told
 
     def run(self) -> Report:
@@ -128,15 +128,16 @@ class _Site:
             script = Script(seed=self.options.seed, crowd=crowd)
             with Producers(script, direct=direct, lossy=lossy) as producers:
                 self._strike(producers, quick.services.registry)
+                ended = time.monotonic()
                 self._let_finish(producers)
-            recovery = self._recover(direct.services.registry)
             run = Run(
                 seconds=self.options.seconds,
                 seed=self.options.seed,
                 crowd=crowd,
                 accepted=producers.accepted,
+                recovery=self._recover(direct.services.registry, ended),
                 struck={**self.nemesis.struck, LOST_ANSWER: proxy.lost},
-                recovery=recovery,
+                problems=self._problems(),
             )
             url = self.stack.plan.settings.instances["default"]
             return prove(run, direct.services.registry, url, self.told)
@@ -175,14 +176,13 @@ class _Site:
             self._look_after()
         producers.check()
 
-    def _recover(self, registry: Registry) -> float | None:
-        """Wait until every lane is empty; how long it took, None if that was given up."""
+    def _recover(self, registry: Registry, ended: float) -> float | None:
+        """Wait until every lane is empty; how long after ``ended``, None if that was given up."""
         backlog = Backlog(registry)
-        began = time.monotonic()
-        while (passed := time.monotonic() - began) < _RECOVERY:
+        while (passed := time.monotonic() - ended) < _RECOVERY:
             self._look_after()
             if backlog.look():
-                return passed
+                return time.monotonic() - ended
             if backlog.hopeless:
                 return None
             self.told(f"{backlog.waiting:,} commands wait", int(passed), int(_RECOVERY))
@@ -191,7 +191,15 @@ class _Site:
     def _look_after(self) -> None:
         self.stack.look_after()
         self.nemesis.heal(time.monotonic())
-        time.sleep(_LOOK)
+        time.sleep(_LOOK_AFTERWARDS)
+
+    def _problems(self) -> tuple[str, ...]:
+        if not self.nemesis.healed:
+            return ()
+        words = (
+            f"After the faults the server stood still and was killed {self.nemesis.healed} times."
+        )
+        return (words,)
 
 
 def _waiting(registry: Registry, before: int) -> int:
