@@ -13,6 +13,7 @@ from kato_tasks.stack import Event
 
 _GIVEN_UP: Final = 5.0
 """Seconds after which a fault whose process does not run is left out."""
+_EVERY_LOOK: Final = 0.3
 _EVERY: Final = 1.0
 _WEDGED: Final = 10.0
 """Seconds after which a server that does not answer is taken for wedged."""
@@ -53,6 +54,7 @@ class _Window:
     fault: Fault
     ends: float
     armed: bool = False
+    looked: float = 0.0
     counted: int = 0
 
 
@@ -103,10 +105,7 @@ class Nemesis:
         ours = event.name in self._killed
         self._killed.discard(event.name)
         if event.name == DEVSERVER and self._window is not None:
-            # What was armed is gone with the process, and so is its count of this one.
-            if not ours and self._window.armed and self._window.fault.kind in CRASHES:
-                self.struck[self._window.fault.kind] += 1
-            self._window = None
+            self._window = self._after_death(self._window, ours=ours)
 
     def end(self) -> None:
         """Let everything go on, and begin nothing more; may be repeated."""
@@ -174,11 +173,22 @@ class Nemesis:
                 self._processes.send_signal(name, signal.SIGKILL)
 
     def _open(self, fault: Fault, now: float) -> None:
-        if self._window is not None:
+        if self._window is not None and DEVSERVER not in self._stopped:
             self._count(self._window, self._server.struck())
         self._window = _Window(fault=fault, ends=now + fault.lasts)
 
+    def _after_death(self, window: _Window, *, ours: bool) -> _Window | None:
+        """Return what is left of a window: what was armed is gone with the process."""
+        if window.armed and not ours and window.fault.kind in CRASHES:
+            # So is the count of the one that has struck.
+            self.struck[window.fault.kind] += 1
+            return None
+        return _Window(fault=window.fault, ends=window.ends)
+
     def _watch(self, window: _Window, now: float) -> None:
+        if DEVSERVER in self._stopped:
+            # It would be waited for in vain, and go on too late.
+            return
         if now >= window.ends:
             self._count(window, self._server.struck())
             # Asked again and again until it answers: nothing stays armed.
@@ -186,8 +196,9 @@ class Nemesis:
                 self._window = None
         elif not window.armed:
             window.armed = self._server.arm(window.fault.text) is not None
-        else:
+        elif now >= window.looked + _EVERY_LOOK:
             self._count(window, self._server.struck())
+            window.looked = now
 
     def _count(self, window: _Window, struck: int | None) -> None:
         """Count what has struck since the last look."""

@@ -65,16 +65,17 @@ class Producers:
         self._wish = _Wish()
         self._pool = ThreadPoolExecutor(GROUPS, thread_name_prefix="producer")
         self._futures: list[Future[None]] = []
+        groups = min(GROUPS, len(script.crowd))
         self._producers = [
             _Producer(
                 kato=direct if group % LOSSY else lossy,
-                members=script.crowd[group::GROUPS],
+                members=script.crowd[group::groups],
                 imagination=Imagination(f"{script.seed} {group}"),
-                rate=script.rate / GROUPS,
+                rate=script.rate / groups,
                 accepted=self.accepted,
                 wish=self._wish,
             )
-            for group in range(min(GROUPS, len(script.crowd)))
+            for group in range(groups)
         ]
 
     def __enter__(self) -> Self:

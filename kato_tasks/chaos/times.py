@@ -8,13 +8,15 @@ from kato_tasks.settings import PREFIX
 
 KATO_TIMEOUT: Final = 3.0
 """Seconds after which a client gives a call up."""
-SERVER_STOP_MOST: Final = 2.5
+SERVER_STOP_MOST: Final = 2.0
 """Longest time that the server is stopped, in seconds."""
+LATENESS: Final = 1.0
+"""How much longer that may take, in seconds: who sends it on may be waiting for something else."""
 FREEZE: Final = 1.5
 """How long its ``freeze`` fault lasts, in seconds."""
 LATE_DELAY_MOST: Final = 1.0
 """Longest time between a client's giving up and a ``late`` call's effect, in seconds."""
-LONGEST_CALL_AFTER_GIVING_UP: Final = SERVER_STOP_MOST + FREEZE + LATE_DELAY_MOST
+LONGEST_CALL_AFTER_GIVING_UP: Final = SERVER_STOP_MOST + LATENESS + FREEZE + LATE_DELAY_MOST
 """How long a call may live on at the server after its client gave up or died, in seconds: all that
 can hold it there, one after the other. What waits for such calls has to wait longer."""
 

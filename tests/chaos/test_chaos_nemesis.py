@@ -172,6 +172,31 @@ def test_a_server_that_dies_of_a_crash_has_been_struck(stack: Stack, server: Ser
     assert other.struck == {"kill_devserver": 1}
 
 
+def test_what_was_armed_is_armed_again_after_a_restart(stack: Stack, server: Server) -> None:
+    plan = [armed("500"), kill("devserver", at=2.0)]
+    nemesis = Nemesis(plan, processes=stack, server=server)
+    nemesis.step(1.0)
+    server.fired = 1
+    nemesis.step(2.0)
+    nemesis.note(died("devserver"))
+    nemesis.step(2.4)
+    server.fired = 2
+    nemesis.step(2.8)
+    assert server.armed == ["500:3", "500:3"]
+    assert nemesis.struck == {"500": 3, "kill_devserver": 1}
+
+
+def test_a_stopped_server_is_not_asked(stack: Stack, server: Server) -> None:
+    """It would be waited for, and sent on too late."""
+    plan = [stop("devserver", "stop_devserver"), armed("500", at=1.1)]
+    nemesis = Nemesis(plan, processes=stack, server=server)
+    nemesis.step(1.0)
+    nemesis.step(1.1)
+    assert server.armed == []
+    nemesis.step(3.0)
+    assert server.armed == ["500:3"]
+
+
 def test_in_the_end_all_goes_on(stack: Stack, server: Server) -> None:
     plan = [stop("store", "stop_store"), armed("500"), kill("beat", at=5.0)]
     nemesis = Nemesis(plan, processes=stack, server=server)
