@@ -68,6 +68,7 @@ class Nemesis:
 
     Attributes:
         struck: How often each kind has struck so far.
+        calm: True once the faults are over and nothing is armed any more.
         healed: How often the server had to be killed once the faults were over.
     """
 
@@ -82,6 +83,7 @@ class Nemesis:
         self._killed: set[str] = set()
         self._healed = -_EVERY
         self._well: float | None = None
+        self.calm = False
         self.healed = 0
 
     def step(self, now: float) -> None:
@@ -129,8 +131,9 @@ class Nemesis:
         """
         if now < self._healed + _EVERY:
             return
-        answers = self._server.disarm() is not None and self._server.answers()
-        if answers or self._well is None:
+        disarmed = self._server.disarm() is not None
+        self.calm = self.calm or disarmed
+        if (disarmed and self._server.answers()) or self._well is None:
             self._well = now
         elif now - self._well > _WEDGED and self._processes.send_signal(DEVSERVER, signal.SIGKILL):
             self._well = now

@@ -171,6 +171,9 @@ class _Site:
         self.nemesis.end()
 
     def _let_finish(self, producers: Producers) -> None:
+        # Their last calls are to find what was lost, so nothing may be lost after them.
+        while not self.nemesis.calm:
+            self._look_after()
         producers.stop()
         while producers.running:
             self._look_after()
