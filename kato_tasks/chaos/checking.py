@@ -113,8 +113,9 @@ class _History:
         """Take in the next server-side session; ``left_at`` is when the one after it was made."""
         entries = incarnation.entries
         if self.begun:
-            replayed = [one for one in entries if one.replayed and one.kind == "observe"]
-            self._rebuild([step for one in replayed for step in _steps(one)])
+            # One without a number stands for many that are too old to be known any more.
+            numbered = [one for one in entries if one.replayed and one.number is not None]
+            self._rebuild([step for one in numbered for step in _steps(one)])
         self.begun = True
         for one in entries:
             # The one that was left is deleted, which is no command.
@@ -130,8 +131,9 @@ class _History:
             return
         # The first of several counts: what came again came when nobody was bound to it.
         places: dict[int | None, int] = {}
-        for place, step in enumerate(self.steps):
-            places.setdefault(step.number, place + 1)
+        for place, step in enumerate(self.steps, start=1):
+            if step.observed is not None:
+                places.setdefault(step.number, place)
         known = len(replayed)
         while known and replayed[known - 1].number not in places:
             known -= 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chaos_histories import entry, incarnation
 
-from kato_tasks.chaos.checking import Effective, Incarnation, effective
+from kato_tasks.chaos.checking import REPLAY, Effective, Entry, Incarnation, effective
 from kato_tasks.demo import Difference
+from kato_tasks.demo.checking import Observed
 
 
 def history(*lineage: Incarnation, bound: str | None = None) -> list[int | str]:
@@ -90,8 +91,12 @@ def test_what_a_replay_doubled_is_doubled() -> None:
 
 
 def test_a_bounded_journal_replays_the_newest_only() -> None:
-    old = incarnation("a", 1, 2, 3)
-    assert history(old, incarnation("b", 4, replayed=[2, 3], at=9)) == [1, 2, 3, 4]
+    """What went before may be made up for by observations that hold nothing."""
+    old = incarnation("a", 1, "clear_stm", 2, 3)
+    assert history(old, incarnation("b", 4, replayed=[3], at=9)) == [1, "!1", 2, 3, 4]
+    nothing = Entry(kind="observe", source=REPLAY, observed=Observed(event=(), others="{}"))
+    new = incarnation("b", nothing, entry(3, source=REPLAY), 4, at=9)
+    assert history(old, new) == [1, "!1", 2, 3, 4]
 
 
 def test_a_call_in_doubt_may_be_part_of_the_replay() -> None:
