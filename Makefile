@@ -6,7 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check format lint types layers scorecard test-kato lock clean
+SECONDS ?= 600
+SEEDS ?= 1 2 3
+
+.PHONY: help demo chaos test check format lint types layers scorecard test-kato lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what there is to make.
@@ -14,6 +17,11 @@ help:  ## Show what there is to make.
 
 demo: $(VENV)/.runtime  ## Run the main job on a whole stack of its own; it ends by itself.
 	$(BIN)/kato-tasks demo
+
+chaos: $(VENV)/.runtime  ## Break whole stacks, prove what survives: make chaos SECONDS=60 SEEDS="1 2 3"
+	@code=0; for seed in $(SEEDS); do \
+	    $(BIN)/kato-tasks chaos --seconds $(SECONDS) --seed $$seed --json || code=1; \
+	done; exit $$code
 
 test: $(VENV)/.dev  ## Run all tests, with every service that can be started or is named.
 	$(BIN)/python -m pytest

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 
 from kato_tasks.cli.arguments import instances_from
+from kato_tasks.cli.ending import ending_cleanly
 from kato_tasks.cli.output import (
     FOUND_WRONG,
     complain,
@@ -28,8 +25,6 @@ from kato_tasks.local import LocalStack, Ports, make_plan
 from kato_tasks.producer import KatoTasks
 
 _FREE: Final = Ports(store=None, devserver=None, flower=None)
-_SIGNALLED: Final = 128
-"""What a shell adds to the number of the signal that ended a process."""
 
 
 @click.command()
@@ -57,7 +52,7 @@ def demo(  # noqa: PLR0913 - what a person may choose
     With --kato the sessions are deleted in the end. What predictions need is learned under a node
     of the demo's own, kato-tasks-demo, whose patterns stay.
     """
-    with _ending_cleanly(), tempfile.TemporaryDirectory(prefix="kato-tasks-demo-") as name:
+    with ending_cleanly(), tempfile.TemporaryDirectory(prefix="kato-tasks-demo-") as name:
         folder = Path(name)
         if source is None:
             source = str(folder / "clickstream.jsonl")
@@ -76,21 +71,6 @@ def demo(  # noqa: PLR0913 - what a person may choose
     print_json(report.as_json()) if as_json else print_report(report)
     if not report.sound:
         raise SystemExit(FOUND_WRONG)
-
-
-@contextmanager
-def _ending_cleanly() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does: processes are stopped and folders removed."""
-
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
-        signal.signal(number, signal.SIG_IGN)  # The end is under way.
-        raise SystemExit(_SIGNALLED + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def print_report(report: Report) -> None:

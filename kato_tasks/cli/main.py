@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from kato_tasks.cli.chaos import chaos
 from kato_tasks.cli.demo import demo
 from kato_tasks.cli.doctor import doctor
 from kato_tasks.cli.ingest import ingest
@@ -46,5 +47,17 @@ def main() -> None:
     """
 
 
-for command in (up, demo, ingest, sessions, instances, doctor, devserver, worker, beat, flower):
+for command in (
+    up,
+    demo,
+    chaos,
+    ingest,
+    sessions,
+    instances,
+    doctor,
+    devserver,
+    worker,
+    beat,
+    flower,
+):
     main.add_command(command)

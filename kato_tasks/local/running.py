@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from kato_tasks.instrumentation import logger
 from kato_tasks.local.plan import Plan
 from kato_tasks.local.variables import as_overrides, set_variables
 from kato_tasks.settings import PREFIX, Settings
 from kato_tasks.stack import (
+    Backoff,
     Event,
     RunFile,
     StackError,
@@ -24,6 +27,8 @@ from kato_tasks.stack import (
     write_run_file,
 )
 
+_BACKOFF: Final = Backoff()
+
 
 class LocalStack:
     """A stack on this machine. Use it from the main thread only.
@@ -32,6 +37,7 @@ class LocalStack:
         plan: What runs.
         run_file: Where others find it; None to tell nobody.
         on_event: Told of every start, death, restart and stop.
+        backoff: How long what dies is left before it is restarted.
     """
 
     def __init__(
@@ -40,11 +46,14 @@ class LocalStack:
         *,
         run_file: Path | None = None,
         on_event: Callable[[Event], None] | None = None,
+        backoff: Backoff = _BACKOFF,
     ) -> None:
         self.plan = plan
         self._run_file = run_file
         self._told = on_event
-        self._supervisor = Supervisor(plan.specs, log=plan.log, on_event=self._on_event)
+        self._supervisor = Supervisor(
+            plan.specs, log=plan.log, on_event=self._on_event, backoff=backoff
+        )
         self._started = False
 
     @contextmanager
@@ -69,6 +78,18 @@ class LocalStack:
     def supervise(self, until: threading.Event) -> None:
         """Restart what dies, until ``until`` is set."""
         self._supervisor.run(until)
+
+    def look_after(self) -> None:
+        """Restart what has died, once, without waiting."""
+        self._supervisor.look_after()
+
+    def send_signal(self, name: str, number: signal.Signals) -> bool:
+        """Send a process of the stack a signal; False if it does not run now.
+
+        Raises:
+            InvalidInput: The stack has no process of that name.
+        """
+        return self._supervisor.send_signal(name, number)
 
     def _on_event(self, event: Event) -> None:
         if event.kind == "ready" and self._started:

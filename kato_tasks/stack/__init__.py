@@ -16,9 +16,10 @@ from kato_tasks.stack.runfile import (
     write_run_file,
 )
 from kato_tasks.stack.store import find_store_binary, ping_store, store_command
-from kato_tasks.stack.supervisor import Event, ProcessSpec, Supervisor
+from kato_tasks.stack.supervisor import Backoff, Event, ProcessSpec, Supervisor
 
 __all__ = [
+    "Backoff",
     "Event",
     "ProcessSpec",
     "RunFile",

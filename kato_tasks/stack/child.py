@@ -104,6 +104,18 @@ class Child:
         code = self._process.poll() if self._process is not None else None
         return self._end(code) if code is not None else None
 
+    def send_signal(self, number: signal.Signals) -> bool:
+        """Send the process itself a signal.
+
+        Returns:
+            False if there is none that runs; then nothing was sent.
+        """
+        # Asked first: the pid of a process that has ended may be that of another one soon.
+        if self._process is None or self._process.poll() is not None:
+            return False
+        self._process.send_signal(number)
+        return True
+
     def ask_to_stop(self) -> int | None:
         """Send the stop signal and wait up to ``stop_timeout``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -126,8 +127,27 @@ class Supervisor:
         does not become ready (a store that loads much data) is left alone.
         """
         while not until.wait(_POLL_S):
-            for child in self._children:
-                self._look_after(child)
+            self.look_after()
+
+    def look_after(self) -> None:
+        """Look at all once, and restart what is due: a round of `run`, for who has a loop too."""
+        for child in self._children:
+            self._look_after(child)
+
+    def send_signal(self, name: str, number: signal.Signals) -> bool:
+        """Send one process a signal; call it from the thread that supervises.
+
+        Returns:
+            False if it does not run now; then nothing was sent.
+
+        Raises:
+            InvalidInput: There is no process of that name.
+        """
+        for child in self._children:
+            if child.spec.name == name:
+                return child.send_signal(number)
+        names = ", ".join(child.spec.name for child in self._children)
+        raise InvalidInput("process name", f"is {name!r}", f"one of {names}")
 
     def stop(self) -> None:
         """Stop all in reverse order; those that do not stop in time are killed.

@@ -348,3 +348,28 @@ def test_a_launcher_whose_parent_is_gone_starts_nothing() -> None:
     command = [sys.executable, "-I", "-S", str(launcher), "1", *python("print('started')")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (1, "")
+
+
+def test_a_signal_reaches_the_process_of_that_name_only(tmp_path: Path) -> None:
+    """And what has died of it is restarted by a look, as by `run`."""
+    with running(tmp_path, child("a"), child("b")) as stack:
+        before = stack.supervisor.pids()
+        assert stack.supervisor.send_signal("a", signal.SIGKILL)
+        wait_until(lambda: not is_running(before["a"]))
+        assert not stack.supervisor.send_signal("a", signal.SIGKILL)
+        wait_until(lambda: _looked(stack) and stack.supervisor.restarts["a"] == 1)
+        assert stack.supervisor.pids()["b"] == before["b"]
+        assert [event.name for event in stack.seen("died")] == ["a"]
+
+
+def _looked(stack: Stack) -> bool:
+    stack.supervisor.look_after()
+    return True
+
+
+def test_a_signal_to_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
+    with (
+        running(tmp_path, child("a")) as stack,
+        pytest.raises(InvalidInput, match="'c'; allowed: one of a"),
+    ):
+        stack.supervisor.send_signal("c", signal.SIGTERM)

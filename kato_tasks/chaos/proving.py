@@ -1,0 +1,148 @@
+"""Makes the proof: reads every session back and compares it with what was accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from kato_tasks.chaos.acceptances import Acceptance, Acceptances
+from kato_tasks.chaos.crowd import Member
+from kato_tasks.chaos.expecting import Expected, expect
+from kato_tasks.chaos.judging import Evidence, Finding, Learned, count_learns, judge
+from kato_tasks.chaos.reading import Found, Reader
+from kato_tasks.chaos.report import Report
+from kato_tasks.demo.checking import Difference
+from kato_tasks.errors import SessionNotFound
+from kato_tasks.models import SessionRecord
+from kato_tasks.registry import Registry
+
+_SHOWN: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What has happened.
+
+    Attributes:
+        seconds: How long faults struck.
+        seed: The seed.
+        crowd: The sessions.
+        accepted: What was accepted for them.
+        struck: How often each kind of fault has struck.
+        recovery: Seconds until every lane was empty; None if some never was.
+        problems: What went wrong beside, as sentences.
+    """
+
+    seconds: float
+    seed: int
+    crowd: Sequence[Member]
+    accepted: Acceptances
+    struck: Mapping[str, int]
+    recovery: float | None
+    problems: tuple[str, ...] = ()
+
+
+def prove(run: Run, registry: Registry, url: str, told: Callable[[str, int, int], None]) -> Report:
+    """Read every session back, and compare.
+
+    Args:
+        run: What has happened.
+        registry: Tells where each session is, and which commands were refused.
+        url: Where the development server is.
+        told: Told of progress.
+
+    Raises:
+        StoreUnavailable: The store did not answer.
+        KatoError: The server did not answer.
+    """
+    used = [member for member in run.crowd if run.accepted.of[member.key]]
+    sums = _Sums()
+    with Reader(url) as reader:
+        for done, member in enumerate(used, start=1):
+            _examine(member, run.accepted.of[member.key], registry, reader, sums)
+            told("comparing", done, len(used))
+    return _report(run, sums, registry.stats().counts)
+
+
+def _report(run: Run, sums: _Sums, counts: Mapping[str, int]) -> Report:
+    stuck, told = sums.stuck, (*run.problems, *run.accepted.problems)
+    return Report(
+        seconds=run.seconds,
+        seed=run.seed,
+        sessions=sum(bool(taken) for taken in run.accepted.of.values()),
+        observations=sums.observations,
+        commands=run.accepted.commands(),
+        difference=sums.finding.difference,
+        dead_lettered=sums.refused,
+        rehomed=counts.get("rehomed", 0),
+        anomalies=counts.get("anomalies", 0) + sums.applied_poison,
+        learned=sums.learned,
+        stuck=len(stuck.keys() | run.accepted.unsettled),
+        faults=run.struck,
+        recovery_seconds=run.recovery,
+        problems=(*told, *stuck.values(), *sums.finding.problems)[:_SHOWN],
+    )
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What was found in all sessions together."""
+
+    finding: Finding = field(default_factory=Finding)
+    learned: Learned = field(default_factory=Learned)
+    observations: int = 0
+    refused: int = 0
+    applied_poison: int = 0
+    stuck: dict[str, str] = field(default_factory=dict)
+
+    def take(self, expected: Expected) -> None:
+        """Add what a session was expected to be."""
+        self.observations += expected.observations
+        self.refused += expected.refused + expected.wronged
+        self.applied_poison += expected.applied_poison
+
+
+def _examine(
+    member: Member,
+    accepted: Sequence[Acceptance],
+    registry: Registry,
+    reader: Reader,
+    sums: _Sums,
+) -> None:
+    record = registry.get(member.key)
+    refused = _refused(registry, member.key, accepted[-1].seq)
+    delivered = 0 if record is None else record.applied
+    expected = expect(member, accepted, refused=refused, delivered=delivered)
+    sums.take(expected)
+    bound = None if record is None else record.session_id
+    found, gone = _found(reader, bound)
+    lineage = reader.lineage(member.key, bound)
+    evidence = Evidence(lineage=lineage, bound=bound, found=found)
+    sums.finding += gone + judge(member, expected, accepted, evidence)
+    if record is None or record.waiting:
+        sums.stuck[member.key] = _stuck(member.key, record)
+    frequency = {name: reader.frequency(name, member.node) for name in expected.patterns}
+    sums.learned += count_learns(expected.patterns, frequency)
+
+
+def _refused(registry: Registry, key: str, last: int) -> set[int]:
+    outcomes = registry.outcomes(key, 1, last)
+    return {seq for seq, outcome in outcomes.items() if outcome.refusal is not None}
+
+
+def _found(reader: Reader, bound: str | None) -> tuple[Found, Finding]:
+    if bound is None:
+        return Found(), Finding()
+    try:
+        return reader.session(bound), Finding()
+    except SessionNotFound as error:
+        words = f"{bound}: a session is bound to it that the server does not have: {error}."
+        return Found(), Finding(difference=Difference(lost=1), problems=(words,))
+
+
+def _stuck(key: str, record: SessionRecord | None) -> str:
+    if record is None:
+        return f"{key}: the store does not know it."
+    reason = record.doubt or "nobody says why"
+    return f"{key}: {record.waiting} commands still wait, {record.state}: {reason}."

@@ -1,0 +1,81 @@
+"""What a chaos run has found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kato_tasks.chaos.judging import Learned
+from kato_tasks.demo.checking import Difference
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a chaos run has found.
+
+    Attributes:
+        seconds: How long faults struck and producers sent.
+        seed: What made both the same as in every run with it.
+        sessions: Sessions that had a command accepted.
+        observations: Good observations that were accepted.
+        commands: Commands that were accepted, poison too.
+        difference: What the sessions have against what was accepted.
+        dead_lettered: Commands that ended as dead letters.
+        rehomed: How often a session was made anew, by the deliverers' own count.
+        anomalies: What deliverers saw that must not be, by their own count, and poison that was
+            not refused.
+        learned: How often patterns were learned that must have been learned once.
+        stuck: Sessions that were still not delivered, or held, in the end.
+        faults: How often each kind of fault has really struck.
+        recovery_seconds: From the last fault's end until every lane was empty; None if some never
+            was.
+        problems: What is wrong, as sentences; not all if there are many.
+    """
+
+    seconds: float
+    seed: int
+    sessions: int
+    observations: int
+    commands: int
+    difference: Difference
+    dead_lettered: int = 0
+    rehomed: int = 0
+    anomalies: int = 0
+    learned: Learned = field(default_factory=Learned)
+    stuck: int = 0
+    faults: Mapping[str, int] = field(default_factory=dict)
+    recovery_seconds: float | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """True if something was observed, all of it is there once and in order, and none is stuck.
+
+        How often patterns were learned does not count: no client can learn exactly once.
+        """
+        return self.observations > 0 and self.difference == Difference() and not self.stuck
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as one JSON object."""
+        recovery = self.recovery_seconds
+        return {
+            "seconds": self.seconds,
+            "seed": self.seed,
+            "sessions": self.sessions,
+            "observations": self.observations,
+            "commands": self.commands,
+            **asdict(self.difference),
+            "dead_lettered": self.dead_lettered,
+            "rehomed": self.rehomed,
+            "anomalies": self.anomalies,
+            "learns": self.learned.learns,
+            "learns_twice": self.learned.twice,
+            "learns_lost": self.learned.lost,
+            "stuck": self.stuck,
+            "faults": dict(sorted(self.faults.items())),
+            "faults_total": sum(self.faults.values()),
+            "recovery_seconds": None if recovery is None else round(recovery, 1),
+            "problems": list(self.problems),
+            "sound": self.sound,
+        }
