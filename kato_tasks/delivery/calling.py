@@ -12,7 +12,7 @@ from kato_tasks.delivery.batch import cut
 from kato_tasks.delivery.doubt import anomaly, suspected
 from kato_tasks.delivery.effect import Done, config_of, effect
 from kato_tasks.delivery.insist import insist
-from kato_tasks.delivery.learning import expected_pattern, makes_learn
+from kato_tasks.delivery.learning import expected_pattern, makes_learn, may_learn
 from kato_tasks.delivery.looking import Verdict, is_gone
 from kato_tasks.delivery.poison import takes_others
 from kato_tasks.delivery.send import (
@@ -38,10 +38,9 @@ def call(tools: Tools, work: Work) -> Work | Turn:
     began = time.monotonic()
     planned = _intend(tools, work)
     if not isinstance(planned, Planned):
-        claim = work.claim
-        if claim.commands[0].kind is Kind.LEARN or claim.learning.limit:
+        if may_learn(work.claim):
             # Nothing was intended, so nothing of ours can be in doubt.
-            tools.nodes.give_learning(claim.spec, claim.lease)
+            tools.nodes.give_learning(work.claim.spec, work.claim.lease)
         return planned
     if not _still_ours(tools, work, began):
         return Turn.LOST

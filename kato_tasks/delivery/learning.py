@@ -23,6 +23,13 @@ def makes_learn(claim: Claim, batch: Sequence[Command]) -> bool:
     return learns(batch, claim.events, claim.learning)
 
 
+def may_learn(claim: Claim) -> bool:
+    """Tell whether the next call of a lane, or its last one, may hold the right to learn."""
+    return bool(claim.commands) and (
+        claim.commands[0].kind is Kind.LEARN or claim.learning.limit > 0
+    )
+
+
 def expected_pattern(
     client: KatoClient, claim: Claim, journal: Journal, batch: Sequence[Command]
 ) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kato_tasks.delivery.effect import Done
 from kato_tasks.delivery.insist import insist
-from kato_tasks.delivery.learning import makes_learn
+from kato_tasks.delivery.learning import may_learn
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.instrumentation import buckets, logger
 from kato_tasks.models import Claim, Command, Kind, Outcome, Settlement, Turn
@@ -89,7 +89,7 @@ def _settle(
     if settled is None:
         # Lost, unless it is ours: then an attempt whose answer was lost has settled it.
         return Turn.MORE if tools.lanes.release(claim.lease) else Turn.LOST
-    if makes_learn(claim, batch):
+    if may_learn(claim):
         tools.nodes.give_learning(claim.spec, claim.lease)
     lease, commands = settled
     if not commands:
