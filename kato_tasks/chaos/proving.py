@@ -144,5 +144,5 @@ def _found(reader: Reader, bound: str | None) -> tuple[Found, Finding]:
 def _stuck(key: str, record: SessionRecord | None) -> str:
     if record is None:
         return f"{key}: the store does not know it."
-    reason = record.doubt or "nobody says why"
+    reason = record.parked or record.doubt or "nobody says why"
     return f"{key}: {record.waiting} commands still wait, {record.state}: {reason}."

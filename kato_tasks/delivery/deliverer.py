@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -57,7 +56,7 @@ class Deliverer:
         settings: Settings,
     ) -> None:
         self._keeper = keeper
-        self._stopping = threading.Event()
+        self._stopping = False
         self._tools = Tools(
             lanes=lanes,
             nodes=nodes,
@@ -68,8 +67,11 @@ class Deliverer:
         )
 
     def stop(self) -> None:
-        """Let every turn end after the call that it is in, and no other begin."""
-        self._stopping.set()
+        """Let every turn end after the call that it is in, and no other begin.
+
+        It takes no lock, so a signal handler may call it.
+        """
+        self._stopping = True
 
     def deliver(self, key: str) -> Turn:
         """Deliver one lane for one turn.
@@ -78,7 +80,7 @@ class Deliverer:
             StoreUnavailable: The store did not answer. The lease runs out; whoever claims the lane
                 next looks what became of a call that was under way.
         """
-        if self._stopping.is_set():
+        if self._stopping:
             return Turn.MORE
         tools = self._tools
         claim = tools.lanes.claim(key, most=tools.settings.batch_commands + 1)
@@ -115,7 +117,7 @@ class Deliverer:
         """Tell whether a turn has work left, and the right to do it."""
         claim = work.claim
         unmade = claim.session_id is None and not _ends(claim)
-        if self._stopping.is_set() or not (claim.commands or unmade):
+        if self._stopping or not (claim.commands or unmade):
             return False
         if work.hold.alone:
             return self._tools.nodes.renew(work.hold)
@@ -123,7 +125,7 @@ class Deliverer:
 
     def _over(self, work: Work) -> Turn:
         # What came in while the session was made waits for the next turn.
-        self._give_back(work, 0.0 if self._stopping.is_set() else self._tools.settings.wake_grace)
+        self._give_back(work, 0.0 if self._stopping else self._tools.settings.wake_grace)
         return Turn.MORE
 
     def _step(self, work: Work) -> Work | Turn:

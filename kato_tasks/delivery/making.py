@@ -86,6 +86,6 @@ def learning_of(config: Mapping[str, JsonValue]) -> Learning:
 def drop_session(client: KatoClient, session_id: str) -> None:
     """Delete a session that nobody is bound to; if that fails it is left to expire."""
     try:
-        client.delete_session(session_id)
+        client.discard_session(session_id)
     except KatoError as error:
         logger.info("orphan left to expire", extra={"reason": str(error)})

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha1
-from typing import Final
+from typing import Any, Final
 
 from kato_tasks.models import Command, Journal, JournalEntry, Kind, Learning
 
@@ -135,7 +135,7 @@ class _Observed:
     @classmethod
     def of(cls, payload: bytes) -> _Observed:
         """Read an observation; what is left of it when its event has gone is ``faded``."""
-        fields = json.loads(payload)
+        fields = _fields(payload)
         strings, vectors = fields.get("strings") or (), bool(fields.get("vectors"))
         kept = {name: fields[name] for name in _ACCUMULATED if fields.get(name)}
         return cls(
@@ -144,6 +144,15 @@ class _Observed:
             vectors,
             json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode(),
         )
+
+
+def _fields(payload: bytes) -> dict[str, Any]:
+    """Read an observation; what is none has no fields, and the server will say so."""
+    try:
+        fields = json.loads(payload)
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _newest(observed: Sequence[_Observed], count: int) -> int:

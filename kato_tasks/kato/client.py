@@ -234,6 +234,10 @@ class KatoClient:
         """Delete a session; SessionNotFound if there is none."""
         self._send(Verb.DELETE, session_id)
 
+    def discard_session(self, session_id: str) -> None:
+        """Delete a session that stands for nothing any more; SessionNotFound if there is none."""
+        self._send(Verb.DELETE, session_id, headers=_REPLAY)
+
     def get_config(self, session_id: str) -> dict[str, JsonValue]:
         """Return the effective config, the server's defaults merged in (kato-api 3)."""
         return self._send(Verb.CONFIG, session_id).take("config", dict)

@@ -5,6 +5,7 @@ from kato_tasks.sessions.oracle import Oracle
 from kato_tasks.sessions.receipts import Applied, Receipt, wait_for
 from kato_tasks.sessions.session import Session, group_commands
 from kato_tasks.sessions.sessions import Sessions
+from kato_tasks.sessions.specs import encode_config
 
 __all__ = [
     "Applied",
@@ -13,6 +14,7 @@ __all__ = [
     "Receipt",
     "Session",
     "Sessions",
+    "encode_config",
     "group_commands",
     "wait_for",
 ]

@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 from pydantic import JsonValue
 
-from kato_tasks.delivery.memory import pattern_name
+from kato_tasks.delivery.memory import STM_EVENTS, pattern_name
 from kato_tasks.errors import CallRejected, KatoError, SessionNotFound
 from kato_tasks.kato import (
     Cognition,
@@ -182,6 +182,10 @@ class FakeKato:
 
         self._call(FakeCall(verb="delete_session", session_id=session_id), delete)
 
+    def discard_session(self, session_id: str) -> None:
+        """Delete a session that stands for nothing any more."""
+        self.delete_session(session_id)
+
     def observe(self, session_id: str, observation: bytes) -> Observed:
         """Apply one observation."""
         return self._observe("observe", session_id, (observation,))
@@ -268,10 +272,12 @@ class FakeKato:
             for payload in payloads:
                 learned += self._take_in(session, payload)
             session.observed += payloads
+            length = len(session.stm)
+            del session.stm[:-STM_EVENTS]
             return Observed(
                 applied=len(payloads),
                 time=self._times.popleft() if self._times else session.time,
-                stm_length=len(session.stm),
+                stm_length=length,
                 auto_learned=tuple(learned),
             )
 

@@ -48,6 +48,12 @@ class ObserveArguments(CommandArguments):
     observation: Observation
 
 
+class ConfigureArguments(CommandArguments):
+    """A change of a session's config."""
+
+    change: dict[str, JsonValue]
+
+
 class FanOutArguments(_Arguments):
     """One observation for many sessions, or many pairs of session key and observation."""
 

@@ -23,6 +23,7 @@ OBSERVE: Final = "kato_tasks.observe"
 FAN_OUT: Final = "kato_tasks.fan_out"
 LEARN: Final = "kato_tasks.learn"
 CLEAR_STM: Final = "kato_tasks.clear_stm"
+CONFIGURE: Final = "kato_tasks.configure"
 PREDICT: Final = "kato_tasks.predict"
 DELIVER: Final = "kato_tasks.deliver"
 SWEEP: Final = "kato_tasks.sweep"
@@ -34,6 +35,7 @@ QUEUE_OF: Final = {
     FAN_OUT: Queue.BULK,
     LEARN: Queue.BULK,
     CLEAR_STM: Queue.BULK,
+    CONFIGURE: Queue.BULK,
     PREDICT: Queue.BULK,
     DELIVER: Queue.DELIVER,
     SWEEP: Queue.MAINTENANCE,

@@ -25,6 +25,12 @@ def services(app: Celery) -> Services:
         return found
 
 
+def stop() -> None:
+    """Let deliveries end after the calls that they are in. For signal handlers: takes no lock."""
+    for opened in list(_opened.values()):
+        opened.deliverer.stop()
+
+
 def close() -> None:
     """Close what this process has opened."""
     with _lock:

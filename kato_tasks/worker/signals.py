@@ -35,6 +35,16 @@ def start_sweeper(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
     _running.append(sweeper)
 
 
+@signals.worker_shutting_down.connect
+def finish_calls(**_: object) -> None:
+    """Have every delivery settle its call and give its lease back, so that the worker can end.
+
+    A thread cannot be ended from outside, so a call ends with its own time-out at the latest. Who
+    waits less kills, and whoever claims the lane next looks what became of the call.
+    """
+    process.stop()
+
+
 @signals.worker_shutdown.connect
 def stop_sweeper(**_: object) -> None:
     """Stop to sweep and close all connections, after the last task has ended."""

@@ -12,15 +12,16 @@ from typing import Any
 from celery import Task, shared_task
 
 from kato_tasks.delivery import deliver_until, ensure_session
-from kato_tasks.errors import StoreUnavailable
+from kato_tasks.errors import LaneFull, StoreUnavailable
 from kato_tasks.instrumentation import logger
 from kato_tasks.models import Append, Kind, Turn
 from kato_tasks.observations import encode_observation
 from kato_tasks.services import Services
-from kato_tasks.sessions import Receipt, Session, group_commands
+from kato_tasks.sessions import Receipt, Session, encode_config, group_commands
 from kato_tasks.worker import names, process
 from kato_tasks.worker.arguments import (
     CommandArguments,
+    ConfigureArguments,
     FanOutArguments,
     ObserveArguments,
     PredictArguments,
@@ -31,7 +32,7 @@ from kato_tasks.worker.arguments import (
 _PAYLOAD: dict[str, Any] = {
     "bind": True,
     "ignore_result": False,
-    "autoretry_for": (StoreUnavailable,),
+    "autoretry_for": (StoreUnavailable, LaneFull),
     "retry_backoff": 1,
     "retry_backoff_max": 30,
     "max_retries": 10,
@@ -135,6 +136,26 @@ def learn(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  # 
 def clear_stm(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
     """Accept a clear of the short-term memory; answers the receipt."""
     return _command(self, Kind.CLEAR_STM, key, options)
+
+
+@shared_task(name=names.CONFIGURE, **_PAYLOAD)
+def configure(
+    self: Task[Any, Any],
+    key: str,
+    change: dict[str, Any],
+    **options: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Accept a change of a session's config; answers the receipt.
+
+    Args:
+        self: The task.
+        key: The session key.
+        change: Config keys and their new values; the others stay.
+        options: Those of :class:`ConfigureArguments`, such as ``command_id`` and ``node``.
+    """
+    arguments = read(ConfigureArguments, {"key": key, "change": change, **options})
+    payload = encode_config(arguments.change)
+    return _accept(self, process.services(self.app), arguments, Kind.CONFIGURE, payload)
 
 
 @shared_task(name=names.PREDICT, **_PAYLOAD)

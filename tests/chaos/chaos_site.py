@@ -86,6 +86,7 @@ class Site:
         return Deliverer(
             lanes=lanes,
             nodes=self.services.nodes,
+            breakers=self.services.breakers,
             client=self.services.clients,
             keeper=self._keeper,
             settings=self.settings,

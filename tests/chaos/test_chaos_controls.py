@@ -11,17 +11,20 @@ from pathlib import Path
 
 import httpx
 import pytest
-import redis
 from chaos_site import MEMBER, Site, open_site
 
 from kato_tasks.chaos.judging import Finding
+from kato_tasks.delivery import doubt
 from kato_tasks.lanes import RedisLanes
-from kato_tasks.models import Claim, Intent, Lease, NoClaim
+from kato_tasks.models import AnomalyPolicy, Claim, Intent, Lease, NoClaim, Turn
 from kato_tasks.scripts import Runner
 from kato_tasks.settings import Settings
 from kato_tasks.testing import wait_until
 
 OBSERVATIONS = 20
+UNMENDED = {"anomaly": AnomalyPolicy.ACCEPT}
+"""Anomalies are noticed all the same; only, nothing is made anew of them."""
+keep = doubt._withdraw  # noqa: SLF001 - what the sabotage does instead
 
 
 def test_without_sabotage_there_is_no_alarm(settings: Settings, tmp_path: Path) -> None:
@@ -65,7 +68,7 @@ def test_without_leases_two_deliverers_send_the_same(
 ) -> None:
     """Both have claimed before the first of two slow calls is answered."""
     monkeypatch.setattr("kato_tasks.lanes.secrets.token_hex", lambda _length: "everybody")
-    with open_site(settings, tmp_path, "--cost-ms", "100") as site:
+    with open_site(settings, tmp_path, "--cost-ms", "100", **UNMENDED) as site:
         site.observe(1)
         site.deliver_all()
         site.observe(OBSERVATIONS)
@@ -114,25 +117,24 @@ def test_without_intents_a_frozen_deliverer_sends_again(
 
 
 def test_a_session_kept_after_doubt_gets_the_late_call_too(
-    settings: Settings, tmp_path: Path, store: redis.Redis
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client gives up, what it knows of that is forgotten, the call is made again."""
-    with open_site(settings, tmp_path, kato_timeout=0.3) as site:
+    """The client gives up, the look finds nothing, the call is made again where it was."""
+    monkeypatch.setattr(doubt, "_anew", lambda tools, work, *_, **__: keep(tools, work))
+    with open_site(settings, tmp_path, kato_timeout=0.3, look_wait=0.1) as site:
         site.observe(1)
         site.deliver_all()
-        _arm(site.url, "late:1,seconds=5,delay=0.5")
+        _arm(site.url, "late:1,seconds=5,delay=1.5")
         site.observe(OBSERVATIONS)
-        site.deliver_all()
-        store.hdel(site.keys.session, "doubt", "intent")
-        store.delete(site.keys.lease)
-        site.deliver_all()
+        assert site.deliver_all() is Turn.DONE
         wait_until(lambda: site.applied() > OBSERVATIONS + 1)
         assert site.finding().difference.duplicated == OBSERVATIONS
 
 
 def test_a_second_writer_beside_us_is_found(settings: Settings, tmp_path: Path) -> None:
     """A server with several processes, and somebody who calls it without asking us."""
-    with open_site(settings, tmp_path, "--workers", "4", "--interleave-ms", "20") as site:
+    several = ("--workers", "4", "--interleave-ms", "20")
+    with open_site(settings, tmp_path, *several, **UNMENDED) as site:
         site.observe(1)
         site.deliver_all()
         over = threading.Event()

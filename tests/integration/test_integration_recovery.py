@@ -49,6 +49,7 @@ def test_a_worker_that_is_stopped_finishes_its_call(
     record = site.record(key)
     assert record.state is SessionState.ACTIVE
     assert record.applied < 300
+    assert not _lease(site, key)
     site.start_worker()
     receipt.wait()
     assert site.symbols(key) == [str(number) for number in range(300)]
@@ -74,6 +75,12 @@ def test_a_server_that_is_away_pauses_the_lanes(
         receipt.wait()
     assert (site.stm(key), site.stm(f"{key}-new")) == ([["a"], ["b"]], [["c"]])
     server.close()
+
+
+def _lease(site: Site, key: str) -> bool:
+    services, settings = site.kato.services, site.settings
+    name = Keys(prefix=settings.prefix, shards=settings.shards).session(key).lease
+    return bool(services.lanes._runner.client.exists(name))  # noqa: SLF001 - no reader tells it
 
 
 def _attempts(site: Site, key: str) -> int:

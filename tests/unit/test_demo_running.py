@@ -12,7 +12,7 @@ import pytest
 from memory_world import World
 
 from kato_tasks.demo import FORECAST_NODE, Report, run_demo, running
-from kato_tasks.errors import KatoUnreachable, SessionInDoubt, WaitTimeout
+from kato_tasks.errors import KatoUnreachable, SessionParked, WaitTimeout
 from kato_tasks.kato import KatoClient
 from kato_tasks.producer import KatoTasks
 from kato_tasks.sessions import Intake, Oracle, Sessions
@@ -119,14 +119,14 @@ def test_a_repeated_command_id_is_no_alarm(world: DemoWorld) -> None:
     assert (report.observations, report.applied) == (8, 8)
 
 
-def test_a_held_session_is_in_the_report(world: DemoWorld) -> None:
+def test_a_parked_session_is_in_the_report(world: DemoWorld) -> None:
     """And so are the other sessions, and what could not be done."""
     world.session("held").observe(["first"])
-    world.store.entry("held").doubt = "its last call"
+    world.store.entry("held").parked = "its last call"
     report = world.demo(*lines("held"), *lines("good"))
     assert not report.sound
     assert (report.sessions, report.observations) == (2, 12)
-    assert any("'held' is in doubt (its last call)" in note for note in report.notes)
+    assert any("'held' is parked (its last call)" in note for note in report.notes)
     assert any("may not be deleted" in note for note in report.notes)
 
 
@@ -140,7 +140,7 @@ def test_a_server_that_goes_away_leaves_a_report(world: DemoWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [SessionInDoubt("x", "y"), WaitTimeout("x", 1, "y"), KatoUnreachable("GET /", "away")]
+    "error", [SessionParked("x", "y"), WaitTimeout("x", 1, "y"), KatoUnreachable("GET /", "away")]
 )
 def test_forecasts_that_fail_are_told(
     error: Exception, world: DemoWorld, monkeypatch: pytest.MonkeyPatch

@@ -15,10 +15,12 @@ from kato_tasks.errors import (
     InvalidInput,
     KatoError,
     KatoTasksError,
+    LaneFull,
     OutcomeUnknown,
+    ReceiptLost,
     Retryable,
     SessionConflict,
-    SessionInDoubt,
+    SessionParked,
     StoreUnavailable,
     UnknownInstance,
     WaitTimeout,
@@ -57,10 +59,25 @@ SENTENCES: list[tuple[KatoTasksError, str]] = [
     ),
     (CommandRefused("k", 3, "no"), "KATO refused command 3 of session 'k': no"),
     (
-        SessionInDoubt("k", "lost"),
+        SessionParked("k", "lost"),
         (
-            "Session 'k' is in doubt (lost); "
-            "its commands, those just accepted too, are kept in order and none is sent."
+            "Session 'k' is parked (lost); its commands, those just accepted too, are kept in "
+            "order and none is sent until 'kato-tasks lanes unpark' is told."
+        ),
+    ),
+    (
+        LaneFull("k", 7, 8),
+        (
+            "7 commands of session 'k' wait already, of 8 that may (KATO_TASKS_LANE_COMMANDS); "
+            "nothing was accepted. Repeat the call later, or see why its server does not take "
+            "them (kato-tasks doctor)."
+        ),
+    ),
+    (
+        ReceiptLost("k", "c", 7),
+        (
+            "The store has lost command 7 of session 'k' (command_id 'c'), which it had accepted; "
+            "send it again."
         ),
     ),
     (KatoError(CALL, "time-out"), f"{CALL} got no answer: time-out"),

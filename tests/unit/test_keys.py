@@ -25,7 +25,7 @@ def test_all_keys_of_a_session_lie_in_one_slot(key: str, shards: int) -> None:
     assert 0 <= shard < shards
     own = keys.session(key)
     assert all(name.startswith(f"kt:{{{shard}}}:") for name in astuple(own))
-    assert len(set(astuple(own))) == 9
+    assert len(set(astuple(own))) == 10
     assert own.lease == keys.lease_prefix(shard) + key
     assert own.ready == keys.ready(shard)
     assert own.activity == keys.activity(shard)

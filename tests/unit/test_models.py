@@ -58,5 +58,6 @@ def test_the_marks_in_the_lane_are_one_byte_and_stay_as_they_are() -> None:
         "OBSERVE": "o",
         "LEARN": "l",
         "CLEAR_STM": "c",
+        "CONFIGURE": "g",
         "DELETE": "d",
     }

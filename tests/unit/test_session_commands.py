@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from memory_world import World, strings
 
+from kato_tasks.delivery.memory import pattern_name
 from kato_tasks.errors import (
-    AnswerLost,
     CallRejected,
     CommandRefused,
     InvalidInput,
+    LaneFull,
+    ReceiptLost,
     SessionConflict,
-    SessionInDoubt,
+    SessionParked,
     WaitTimeout,
 )
 from kato_tasks.kato import Predictions
@@ -168,11 +173,11 @@ def test_an_end_before_the_session_was_made_leaves_nothing_to_make() -> None:
 
 def test_a_receipt_waits_until_its_command_has_taken_effect() -> None:
     with World() as world:
-        observed, learned = world.session().observe(["x"]), world.session().learn()
+        observed, learned = world.session().observe(["x", "y"]), world.session().learn()
         world.deliver()
         assert observed.applied
         assert observed.wait(timeout=0) == Applied(seq=1)
-        assert learned.wait(timeout=0) == Applied(seq=2, pattern="PTRN|session-1|1")
+        assert learned.wait(timeout=0) == Applied(seq=2, pattern=pattern_name([("x", "y")]))
 
 
 def test_a_receipt_waits_in_vain_without_a_worker() -> None:
@@ -191,17 +196,80 @@ def test_a_receipt_tells_of_a_refusal() -> None:
             receipt.wait(timeout=0)
 
 
-def test_a_receipt_tells_of_doubt_unless_its_own_command_was_applied() -> None:
-    with World() as world:
+def test_a_receipt_tells_of_parking_unless_its_own_command_was_applied() -> None:
+    with World(anomaly="park") as world:
         session = world.session()
         fine = session.observe(["x"])
         world.deliver()
-        world.kato.fail("observe", AnswerLost("POST", "time-out"))
-        lost = session.observe(["y"])
+        world.kato.answer_time(7)
+        waiting = session.observe(["y"])
         world.deliver()
         assert fine.wait(timeout=0) == Applied(seq=1)
-        with pytest.raises(SessionInDoubt, match="time-out"):
-            lost.wait(timeout=1)
+        with pytest.raises(SessionParked, match="the server's time is 7, not 2"):
+            waiting.wait(timeout=1)
+
+
+def test_a_receipt_tells_that_the_store_has_lost_its_command() -> None:
+    with World() as world:
+        session = world.session()
+        kept, lost = session.observe(["x"]), session.observe(["y"])
+        entry = world.store.entry("a")
+        entry.appended, entry.commands = 1, entry.commands[:1]
+        del entry.ids[lost.command_id]
+        world.deliver()
+        assert kept.wait(timeout=0) == Applied(seq=1)
+        with pytest.raises(ReceiptLost, match="command 2 of session 'a'"):
+            lost.wait(timeout=0)
+        again = session.observe(["z"])
+        world.deliver()
+        assert again.seq == lost.seq
+        assert again.wait(timeout=0) == Applied(seq=2)
+        with pytest.raises(ReceiptLost):
+            lost.wait(timeout=0)
+
+
+def test_a_full_lane_takes_nothing_and_says_so() -> None:
+    with World(lane_commands=2) as world:
+        session = world.session()
+        first = session.observe_many([{"strings": ["x"]}, {"strings": ["y"]}], command_id="c")
+        with pytest.raises(LaneFull, match="2 commands of session 'a' wait already, of 2"):
+            session.observe(["z"])
+        again = session.observe_many([{"strings": ["x"]}, {"strings": ["y"]}], command_id="c")
+        assert (again.seq, again.repeated) == (first.seq, True)
+        world.deliver()
+        assert session.observe(["z"]).seq == 3
+
+
+def test_a_session_is_configured_in_its_turn() -> None:
+    with World() as world:
+        session = world.session(config={"recall_threshold": 0.5})
+        session.observe(["x"])
+        session.configure({"max_predictions": 7})
+        world.deliver()
+        [made] = world.kato.sessions.values()
+        assert made.config == {
+            "recall_threshold": 0.5,
+            "process_predictions": False,
+            "max_predictions": 7,
+        }
+        assert world.record().spec.config == {"recall_threshold": 0.5, "max_predictions": 7}
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({}, "config is empty; allowed: at least one key."),
+        ({"recall_threshold": 2.0}, "config.recall_threshold is 2.0"),
+        ({"process_predictions": True}, "cannot be changed while the session lives"),
+    ],
+)
+def test_a_change_of_config_that_a_server_would_not_take_is_refused(
+    config: dict[str, Any], sentence: str
+) -> None:
+    with World() as world:
+        with pytest.raises(InvalidInput, match=re.escape(sentence)):
+            world.session().configure(config)
+        assert world.session().info() is None
 
 
 def test_predictions_are_asked_for_after_the_delivery() -> None:

@@ -6,6 +6,7 @@ from threading import Thread
 
 import pytest
 
+from kato_tasks.delivery.memory import pattern_name
 from kato_tasks.errors import CallRejected, KatoUnreachable, SessionNotFound
 from kato_tasks.models import SessionSpec
 from kato_tasks.settings import Settings
@@ -51,9 +52,12 @@ def test_waiting_for_a_node_ends_when_it_becomes_free() -> None:
 def test_a_fake_does_what_a_server_does() -> None:
     kato = FakeKato()
     name = kato("default").create_session(node_id="n").session_id
-    assert kato.observe(name, b"{}").time == 1
-    assert kato.observe_sequence(name, [b"{}", b"{}"]).time == 3
-    assert kato.learn(name) == f"PTRN|{name}|1"
+    assert kato.observe(name, b'{"strings":["x"]}').time == 1
+    assert kato.observe_sequence(name, [b'{"strings":["y"]}', b"{}"]).time == 3
+    assert kato.look(name).stm == [["x"], ["y"]]
+    pattern = kato.learn(name)
+    assert pattern == pattern_name([("x",), ("y",)])
+    assert getattr(kato.pattern(pattern, node_id="n"), "frequency", 0) == 1
     with pytest.raises(CallRejected, match="empty STM"):
         kato.learn(name)
     kato.clear_stm(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import pytest
 
@@ -12,7 +13,14 @@ from kato_tasks.errors import KatoUnreachable
 from kato_tasks.kato import TIME_UNKNOWN
 from kato_tasks.models import Append, Group, Kind, SessionRecord, SessionSpec, Turn
 from kato_tasks.settings import Settings
-from kato_tasks.testing import FakeKato, MemoryLanes, MemoryNodes, MemoryRegistry, MemoryStore
+from kato_tasks.testing import (
+    FakeKato,
+    MemoryBreakers,
+    MemoryLanes,
+    MemoryNodes,
+    MemoryRegistry,
+    MemoryStore,
+)
 
 
 class UnknownDialect(FakeKato):
@@ -25,6 +33,9 @@ class UnknownDialect(FakeKato):
     @max_batch.setter
     def max_batch(self, value: int | None) -> None:
         del value
+
+
+PAYLOADS: Final = tuple(b'{"strings":["%d"]}' % number for number in range(3))
 
 
 @dataclass(kw_only=True)
@@ -48,11 +59,12 @@ class Lane:
 def lane(kato: FakeKato, keeper: LeaseKeeper) -> Lane:
     settings, store = Settings.load(), MemoryStore()
     lanes = MemoryLanes(store, settings)
-    group = Group(command_id="c", kind=Kind.OBSERVE, payloads=(b"1", b"2", b"3"))
+    group = Group(command_id="c", kind=Kind.OBSERVE, payloads=PAYLOADS)
     lanes.append([Append(key="s", spec=SessionSpec(node="n", instance="default"), groups=(group,))])
     deliverer = Deliverer(
         lanes=lanes,
         nodes=MemoryNodes(store, settings),
+        breakers=MemoryBreakers(store, settings),
         client=kato,
         keeper=keeper,
         settings=settings,
@@ -72,11 +84,11 @@ def test_a_call_carries_no_more_than_the_dialect_takes(keeper: LeaseKeeper) -> N
     kato.max_batch = 1
     one = lane(kato, keeper)
     assert one.deliver() is Turn.DONE
-    assert kato.verbs() == ["create_session", "observe", "observe", "observe"]
-    assert kato.sessions["session-1"].observed == [b"1", b"2", b"3"]
+    assert kato.verbs() == ["create_session", "observe", "observe", "observe", "look"]
+    assert kato.sessions["session-1"].observed == list(PAYLOADS)
 
 
-def test_a_time_that_no_answer_tells_is_no_doubt(keeper: LeaseKeeper) -> None:
+def test_a_time_that_no_answer_tells_is_no_anomaly(keeper: LeaseKeeper) -> None:
     kato = FakeKato()
     kato.answer_time(TIME_UNKNOWN)
     one = lane(kato, keeper)
@@ -84,10 +96,13 @@ def test_a_time_that_no_answer_tells_is_no_doubt(keeper: LeaseKeeper) -> None:
     assert (one.record.applied, one.record.time) == (3, 3)
 
 
-def test_a_time_that_is_wrong_still_is(keeper: LeaseKeeper) -> None:
+def test_a_time_that_is_wrong_is_an_anomaly(keeper: LeaseKeeper) -> None:
     kato = FakeKato()
     kato.answer_time(2)
-    assert lane(kato, keeper).deliver() is Turn.HELD
+    one = lane(kato, keeper)
+    assert one.deliver() is Turn.DONE
+    assert one.record.why == "the server's time is 2, not 3"
+    assert kato.sessions["session-2"].observed == list(PAYLOADS)
 
 
 def test_a_server_whose_dialect_cannot_be_told_was_sent_nothing(keeper: LeaseKeeper) -> None:
