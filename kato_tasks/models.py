@@ -283,6 +283,7 @@ class Intent:
             ``""`` if its name cannot be told.
         frequency: How often that pattern had been learned before; -1 if that cannot be told.
         config: For a configure, the values of its keys before.
+        failed: True if the server answered the call by failing.
         rehomed: True if the call is in doubt and its session has been made anew since: no late
             request reaches the session, but what it learned may yet show.
     """
@@ -295,6 +296,7 @@ class Intent:
     pattern: str | None = None
     frequency: int = -1
     config: Mapping[str, JsonValue] = field(default_factory=dict)
+    failed: bool = False
     rehomed: bool = False
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import JsonValue
@@ -14,7 +13,7 @@ from kato_tasks.delivery.effect import Done, config_of, effect
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.learning import expected_pattern, makes_learn, may_learn
 from kato_tasks.delivery.looking import Verdict, is_gone
-from kato_tasks.delivery.poison import takes_others
+from kato_tasks.delivery.poison import give_up, try_again
 from kato_tasks.delivery.send import (
     Anomaly,
     Doubt,
@@ -26,11 +25,11 @@ from kato_tasks.delivery.send import (
     nothing_to_do,
     send,
 )
-from kato_tasks.delivery.settling import go_on, park, pause, refuse
+from kato_tasks.delivery.settling import go_on, pause
 from kato_tasks.delivery.work import Planned, Tools, Work
 from kato_tasks.errors import KatoError, SessionNotFound
 from kato_tasks.instrumentation import logger
-from kato_tasks.models import Command, Intent, Kind, Outcome, PoisonPolicy, Turn
+from kato_tasks.models import Command, Intent, Kind, Turn
 
 
 def call(tools: Tools, work: Work) -> Work | Turn:
@@ -145,44 +144,17 @@ def _settle(tools: Tools, work: Work, planned: Planned, sent: Sent) -> Work | Tu
         case Doubt() | Anomaly():
             return _doubt(tools, work, planned, sent)
         case Failed():
-            return _failed(tools, work, batch, sent.reason)
-        case Refused() if len(batch) > 1:
-            return _halve(tools, work, len(batch), pause_seconds=0.0)
+            return try_again(tools, work, batch, sent.reason)
         case Refused():
-            return _refused(tools, work, batch[0], sent.reason)
+            return give_up(tools, work, batch, sent.reason)
 
 
 def _doubt(tools: Tools, work: Work, planned: Planned, sent: Doubt | Anomaly) -> Work | Turn:
-    claim = replace(work.claim, intent=planned.intent, intent_ms=round(work.now_ms))
+    failed = isinstance(sent, Doubt) and sent.failed
+    intent = replace(planned.intent, failed=failed)
+    claim = replace(work.claim, intent=intent, intent_ms=round(work.now_ms))
     work = replace(work, claim=claim)
     if isinstance(sent, Anomaly):
         return anomaly(tools, work, sent.reason, sent.done)
     logger.warning("call in doubt", extra={"session": work.key, "reason": sent.reason})
     return work
-
-
-def _failed(tools: Tools, work: Work, batch: Sequence[Command], reason: str) -> Work | Turn:
-    """Try again, with half of it; a command that fails alone may be poison."""
-    claim = work.claim
-    if len(batch) > 1:
-        seconds = tools.backoff.pause(claim.attempts)
-        return _halve(tools, work, len(batch), pause_seconds=seconds)
-    if claim.attempts + 1 < tools.settings.poison_attempts:
-        return pause(tools, work, reason)
-    # Many calls that fail alike are an outage; one that fails beside others that do not is poison.
-    if not takes_others(tools.client(claim.spec.instance), claim.spec):
-        return pause(tools, work, reason)
-    return _refused(tools, work, batch[0], reason)
-
-
-def _refused(tools: Tools, work: Work, command: Command, reason: str) -> Work | Turn:
-    if tools.settings.poison is PoisonPolicy.PARK:
-        return park(tools, work, reason, outcome=Outcome(refusal=reason))
-    return refuse(tools, work, command, reason)
-
-
-def _halve(tools: Tools, work: Work, count: int, *, pause_seconds: float) -> Turn:
-    most = count // 2
-    release = tools.lanes.release
-    insist(lambda: release(work.claim.lease, pause=pause_seconds, most=most))
-    return Turn.PAUSED if pause_seconds else Turn.MORE

@@ -9,6 +9,7 @@ from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.learning import UNKNOWN, frequency
 from kato_tasks.delivery.looking import Found, Verdict, look
 from kato_tasks.delivery.memory import Memory, entries, recall
+from kato_tasks.delivery.poison import try_again
 from kato_tasks.delivery.rehome import Seen, Unfaithful, rehome
 from kato_tasks.delivery.settling import go_on, park, pause, without_intent
 from kato_tasks.delivery.work import Tools, Work
@@ -145,9 +146,11 @@ def _after_learn(tools: Tools, work: Work, intent: Intent, journal: Journal) -> 
         if tools.settings.learn_doubt is LearnDoubt.PARK:
             return park(tools, work, "whether its last learn has counted cannot be told")
         counted = tools.settings.learn_doubt is LearnDoubt.SKIP
-    if not counted:
-        return _withdraw(tools, work)
-    return _adopt_learn(tools, work, intent, journal)
+    if counted:
+        return _adopt_learn(tools, work, intent, journal)
+    if intent.failed and intent.kind is Kind.OBSERVE:
+        return try_again(tools, work, work.intended, "the server fails at it")
+    return _withdraw(tools, work)
 
 
 def _has_counted(tools: Tools, work: Work, intent: Intent) -> bool | None:

@@ -44,9 +44,15 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Doubt:
-    """The call may or may not have taken effect, now or later."""
+    """The call may or may not have taken effect, now or later.
+
+    Attributes:
+        reason: Why that is not known.
+        failed: True if the server answered that it failed: it will fail again, if it is poison.
+    """
 
     reason: str
+    failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,9 +89,11 @@ def send(client: KatoClient, claim: Claim, call: Planned) -> Sent:
     except Final as error:
         return _final(error)
     except OutcomeUnknown as error:
-        if _took_nothing(error, call):
+        failed = isinstance(error, ServerFault) and error.status == _FAILED
+        if failed and call.intent.kind is Kind.OBSERVE and call.intent.pattern is None:
             return Failed(reason=str(error))
-        return Doubt(reason=str(error))
+        # What makes the server learn may have counted all the same.
+        return Doubt(reason=str(error), failed=failed)
 
 
 def confirm(client: KatoClient, claim: Claim, call: Planned, done: Done) -> Sent:
@@ -123,12 +131,6 @@ def _final(error: Final) -> Sent:
     unsent = isinstance(error, RouteMissing) and error.status is None
     refused = unsent or error.status in _REFUSALS
     return (Refused if refused else NotDone)(reason=str(error))
-
-
-def _took_nothing(error: OutcomeUnknown, call: Planned) -> bool:
-    """Tell whether an error proves that nothing happened: a learning call may have counted."""
-    failed = isinstance(error, ServerFault) and error.status == _FAILED
-    return failed and call.intent.kind is Kind.OBSERVE and call.intent.pattern is None
 
 
 def _other(what: str, found: int, expected: int, done: Done) -> Anomaly:

@@ -73,8 +73,8 @@ def encode_intent(intent: Intent, token: str) -> str:
         fields |= {"pattern": intent.pattern, "frequency": intent.frequency}
     if intent.config:
         fields["config"] = dict(intent.config)
-    if intent.rehomed:
-        fields["rehomed"] = True
+    flags = {"failed": intent.failed, "rehomed": intent.rehomed}
+    fields |= {name: True for name, is_set in flags.items() if is_set}
     return _encode(fields)
 
 
@@ -90,6 +90,7 @@ def decode_intent(text: bytes) -> Intent:
         pattern=fields.get("pattern"),
         frequency=fields.get("frequency", -1),
         config=fields.get("config", {}),
+        failed=fields.get("failed", False),
         rehomed=fields.get("rehomed", False),
     )
 

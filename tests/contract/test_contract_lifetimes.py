@@ -31,10 +31,10 @@ def test_all_keys_of_a_life_are_those_of_the_table(
 ) -> None:
     append(lanes, "x", "y")
     deliver(lanes, 1, refused=True, outcome=Outcome(refusal="no"), counts={"refused": 1})
-    claim(lanes)
+    claimed = claim(lanes)
     spec = SessionSpec(node="n", instance="default", predictions=PredictionMode.ALWAYS)
     nodes.acquire(spec, wait=0)
-    nodes.take_learning(spec, KEY)
+    nodes.take_learning(spec, claimed.lease)
     indices = {"ready", "activity", "dead", "stats"}
     own = {"s:a", "l:a", "ids:a", "out:a", "lease:a"}
     assert names_of(store, settings) == {*indices, *own, "holders", "alone", "learner"}

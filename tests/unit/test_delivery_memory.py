@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from kato_tasks.delivery.batch import cut
 from kato_tasks.delivery.memory import STM_EVENTS, Memory, follow, learns, pattern_name, recall
@@ -173,7 +174,7 @@ def test_a_replay_gives_an_empty_session_the_memory_that_the_first_one_has(
     """Whatever was observed, learned and cleared, by command or by the server itself."""
     kato = FakeKato()
     mode = "ROLLING" if learning.rolling else "CLEAR"
-    config = {"max_pattern_length": learning.limit, "stm_mode": mode}
+    config: dict[str, JsonValue] = {"max_pattern_length": learning.limit, "stm_mode": mode}
     first = kato.create_session(node_id="n", config=config).session_id
     entries: list[JournalEntry] = []
     for step in steps:

@@ -101,3 +101,19 @@ def test_by_setting_poison_parks_its_lane_and_stays_at_its_head() -> None:
         assert world.lanes.unpark("a")
         deliver_until_done(world)
         assert world.observed() == strings("x", "bad", "y")
+
+
+@pytest.mark.parametrize("bad", range(4))
+def test_poison_is_found_too_where_the_server_learns_by_itself(bad: int) -> None:
+    """A call that makes it learn and fails may have counted: that has to be looked at each time."""
+    with World(doubt_wait=1, poison_attempts=2) as world:
+        names = ["w", "x", "y", "z"]
+        world.kato.on_call = failing_at(strings(names[bad])[0].encode())
+        session = world.session(config={"max_pattern_length": 2})
+        session.observe_many([{"strings": [name]} for name in names])
+        deliver_until_done(world)
+        assert [dead.seq for dead in world.store.dead] == [bad + 1]
+        assert sum(world.kato.patterns.values()) == 1
+        [made] = world.kato.sessions.values()
+        good = [name for name in names if name != names[bad]]
+        assert [payload.decode() for payload in made.stm] == strings(good[-1])

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 import pytest
 from memory_world import World, strings
 
-from kato_tasks.errors import SessionConflict, StoreUnavailable
+from kato_tasks.errors import StoreUnavailable
 from kato_tasks.ingest import Event, Loader, Problem, Span, Totals, loader
+from kato_tasks.lanes import Refusal
 from kato_tasks.models import Append
 from kato_tasks.sessions import Receipt
+from kato_tasks.settings import Settings
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_an_append_without_answer_does_not_count_as_known_before(
     accept = world.sessions.intake.accept_each
     lost = [StoreUnavailable("redis://store", "no answer")]
 
-    def accept_each(requests: Sequence[Append]) -> list[Receipt | SessionConflict]:
+    def accept_each(requests: Sequence[Append]) -> list[Receipt | Refusal]:
         answers = accept(requests)
         if lost:
             raise lost.pop()
@@ -110,3 +112,28 @@ def test_events_that_make_one_wait_go_on_one_by_one(world: World) -> None:
         steps.append(totals.accepted)
         arrived.set()
     assert steps == [1, 2]
+
+
+def test_a_full_lane_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it gets shorter; every line is taken once."""
+    world.settings = world.settings.model_copy(update={"lane_commands": 2})
+    monkeypatch.setattr(world.lanes, "_settings", world.settings)
+    monkeypatch.setattr(loader, "_PAUSE", 0.0)
+    monkeypatch.setattr("kato_tasks.ingest.loader.time.sleep", lambda _: world.deliver())
+    world.session().observe_many([{"strings": ["p"]}, {"strings": ["q"]}])
+    _, [totals] = load(world, event(1), event(2))
+    assert (totals.accepted, totals.refused) == (2, 0)
+    world.deliver()
+    assert world.observed() == strings("p", "q", "1", "2")
+
+
+def test_a_lane_that_stays_full_refuses_its_lines(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.lanes, "_settings", Settings.load(lane_commands=1))
+    monkeypatch.setattr(loader, "_PATIENCE", 0.0)
+    monkeypatch.setattr(loader, "_PAUSE", 0.0)
+    world.session().observe(["p"])
+    _, [totals] = load(world, event(1))
+    assert (totals.accepted, totals.refused) == (0, 1)
+    assert "1 commands of session 'a' wait already" in str(totals.problems[0])
