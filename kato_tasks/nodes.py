@@ -84,7 +84,9 @@ class Nodes(Protocol):
         """Take, or renew, the right to learn on the session's node.
 
         One session at a time has it, over all workers. It lasts for the ``learning_kept`` setting
-        whatever becomes of this worker: who claims the session next takes it over.
+        while a worker is at work on the session, or a call of it is in doubt, whatever becomes of
+        this worker: who claims the session next takes it over. Where there is neither, somebody
+        has died before giving it back, and it is free.
 
         Args:
             spec: The session that is about to learn.
@@ -149,8 +151,10 @@ class RedisNodes:
 
     def take_learning(self, spec: SessionSpec, lease: Lease) -> bool:
         """See :meth:`Nodes.take_learning`."""
-        kept = self._settings.learning_kept
-        return self._runner.run(care_calls.take_learning(self._learner(spec), lease, kept))
+        holder = self._take_learning(spec, lease)
+        if holder and self._is_over(care_calls.holder_key(holder)):
+            holder = self._take_learning(spec, lease, over=holder)
+        return not holder
 
     def give_learning(self, spec: SessionSpec, lease: Lease) -> None:
         """See :meth:`Nodes.give_learning`."""
@@ -167,6 +171,21 @@ class RedisNodes:
             mark_kept=self._settings.retention,
         )
         return self._runner.run(call)
+
+    def _take_learning(self, spec: SessionSpec, lease: Lease, *, over: str = "") -> str:
+        kept, learner = self._settings.learning_kept, self._learner(spec)
+        return self._runner.run(care_calls.take_learning(learner, lease, kept, over=over))
+
+    def _is_over(self, key: str) -> bool:
+        """Tell whether nobody works on a session and no call of it is in doubt."""
+        keys = self._keys.session(key)
+        with self._runner.translated(), self._client.pipeline(transaction=False) as pipe:
+            # In this order: without a lease no call is intended any more, and who claims the
+            # session meanwhile has the right under another token.
+            pipe.exists(keys.lease)
+            pipe.hexists(keys.session, "intent")
+            leased, intended = pipe.execute()
+        return not leased and not intended
 
     def _mark(self, spec: SessionSpec) -> str:
         return self._keys.alone(spec.instance, fold_node(spec.node))

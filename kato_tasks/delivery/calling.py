@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import JsonValue
@@ -24,12 +25,13 @@ from kato_tasks.delivery.send import (
     confirm,
     nothing_to_do,
     send,
+    still,
 )
 from kato_tasks.delivery.settling import go_on, pause
 from kato_tasks.delivery.work import Planned, Tools, Work
 from kato_tasks.errors import KatoError, SessionNotFound
 from kato_tasks.instrumentation import logger
-from kato_tasks.models import Command, Intent, Kind, Turn
+from kato_tasks.models import Claim, Command, Intent, Kind, Turn
 
 
 def call(tools: Tools, work: Work) -> Work | Turn:
@@ -128,10 +130,28 @@ def _send(tools: Tools, work: Work, planned: Planned) -> Sent:
     if nothing_to_do(claim, planned.batch):
         return effect(claim, planned.batch, planned.intent)
     client = tools.client(claim.spec.instance)
-    sent = send(client, claim, planned)
-    if isinstance(sent, Done) and len(planned.batch) == len(claim.commands):
-        return confirm(client, claim, planned, sent)
-    return sent
+    match send(client, claim, planned):
+        case Done() as done if not _next_shows(claim, planned.batch):
+            return confirm(client, claim, planned, done)
+        case Refused() | Failed() as sent if len(planned.batch) == 1:
+            return still(client, claim, sent)
+        case sent:
+            return sent
+
+
+def _next_shows(claim: Claim, batch: Sequence[Command]) -> bool:
+    """Tell whether the next call will show if this one was not stored, or make it good.
+
+    A learn would make a pattern of what is there, and be refused where nothing is; a configure
+    shows the config alone; a clear is not sent twice.
+    """
+    rest = claim.commands[len(batch) :]
+    if not rest:
+        return False
+    if rest[0].kind is Kind.OBSERVE:
+        return not claim.learning.limit
+    clears = rest[0].kind is Kind.CLEAR_STM and batch[0].kind is not Kind.CLEAR_STM
+    return clears or rest[0].kind is Kind.DELETE
 
 
 def _settle(tools: Tools, work: Work, planned: Planned, sent: Sent) -> Work | Turn:

@@ -17,7 +17,7 @@ from kato_tasks.errors import (
     ServerFault,
     SessionNotFound,
 )
-from kato_tasks.kato import TIME_UNKNOWN, KatoClient, effective_differences
+from kato_tasks.kato import TIME_UNKNOWN, Cognition, KatoClient, effective_differences
 from kato_tasks.models import Claim, Command, Kind, Learning, Outcome
 
 
@@ -61,11 +61,12 @@ class Anomaly:
 
     Attributes:
         reason: What is wrong with it.
-        done: The call as it was, with what the server says of the session.
+        done: The call as it was, with what the server says of the session; None if it was not
+            taken.
     """
 
     reason: str
-    done: Done
+    done: Done | None = None
 
 
 _REFUSALS = frozenset({400, 413, 422})
@@ -97,10 +98,10 @@ def send(client: KatoClient, claim: Claim, call: Planned) -> Sent:
 
 
 def confirm(client: KatoClient, claim: Claim, call: Planned, done: Done) -> Sent:
-    """Look whether a call that was answered has left what it must: the last one of a lane.
+    """Look whether a call that was answered has left what it must.
 
-    A server whose store is full answers 200 and stores nothing; the next call shows it, and the
-    last one of a lane has none (kato-api 9).
+    A server whose store is full answers 200 and stores nothing (kato-api 9). Most often the next
+    call shows it; the last one of a lane has none.
     """
     if call.intent.kind in (Kind.CONFIGURE, Kind.DELETE):
         return done
@@ -108,14 +109,34 @@ def confirm(client: KatoClient, claim: Claim, call: Planned, done: Done) -> Sent
         seen = client.look(claim.session_id or "")
     except KatoError as error:
         return Doubt(reason=str(error))
-    found = replace(done, events=len(seen.stm))
-    if seen.time not in (done.time, TIME_UNKNOWN):
-        return _other("time", seen.time, done.time, replace(found, time=seen.time))
-    if len(seen.stm) != done.events:
-        return _other("number of events", len(seen.stm), done.events, found)
-    if not _tail(call, done).ends(seen.stm):
-        return Anomaly(reason="the newest events are not those that were sent", done=found)
-    return done
+    reason = _unlike(seen, time=done.time, events=done.events)
+    if reason is None and not _tail(call, done).ends(seen.stm):
+        reason = "the newest events are not those that were sent"
+    if reason is None:
+        return done
+    time = done.time if seen.time == TIME_UNKNOWN else seen.time
+    return Anomaly(reason=reason, done=replace(done, time=time, events=len(seen.stm)))
+
+
+def still(client: KatoClient, claim: Claim, sent: Refused | Failed) -> Sent:
+    """Look whether the session of a call that was not taken is what it was before.
+
+    Such a call does not show whether the one before it was stored.
+    """
+    try:
+        seen = client.look(claim.session_id or "")
+    except KatoError as error:
+        return NotDone(reason=str(error))
+    reason = _unlike(seen, time=claim.time, events=claim.events)
+    return sent if reason is None else Anomaly(reason=reason)
+
+
+def _unlike(seen: Cognition, *, time: int, events: int) -> str | None:
+    if seen.time not in (time, TIME_UNKNOWN):
+        return f"the server's time is {seen.time}, not {time}"
+    if len(seen.stm) != events:
+        return f"the server's number of events is {len(seen.stm)}, not {events}"
+    return None
 
 
 def _tail(call: Planned, done: Done) -> Memory:

@@ -51,12 +51,25 @@ def release_share(holders: str, token: str) -> Call[bool]:
     return Call(script=_SHARE_RELEASE, keys=[holders], args=[token])
 
 
-_LEARNER: Final = Script.load("learner", bool)
+def _holder(reply: bytes) -> str:
+    return reply.decode()
 
 
-def take_learning(learner: str, lease: Lease, seconds: float) -> Call[bool]:
-    """Take or renew the right to learn; answers False if another session has it."""
-    return Call(script=_LEARNER, keys=[learner], args=[lease.token, lease.key, _ms(seconds)])
+_LEARNER: Final = Script.load("learner", _holder)
+
+
+def take_learning(learner: str, lease: Lease, seconds: float, *, over: str = "") -> Call[str]:
+    """Take or renew the right to learn; answers who has it, or ``""`` if that is now the lease.
+
+    ``over``: who has it no more, as an earlier call answered.
+    """
+    args: list[str | int | bytes] = [lease.token, lease.key, _ms(seconds), over]
+    return Call(script=_LEARNER, keys=[learner], args=args)
+
+
+def holder_key(holder: str) -> str:
+    """Return the session key of who has the right to learn."""
+    return holder.partition(" ")[2]
 
 
 def give_learning(learner: str, lease: Lease) -> Call[bool]:

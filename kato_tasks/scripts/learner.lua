@@ -2,8 +2,10 @@
 --
 -- KEYS  1 learner
 -- ARGV  1 token  2 session key  3 how long the right is kept, ms
--- Returns  1, or 0 if another session has it
+--       4 whose right is over, as an earlier run has answered, or ''
+-- Returns  '' if it is taken, or who has it: a token, a space and a session key
 local held = redis.call('GET', KEYS[1])
-if held and string.sub(held, string.find(held, ' ', 1, true) + 1) ~= ARGV[2] then return 0 end
+if held and held ~= ARGV[4] and
+  string.sub(held, string.find(held, ' ', 1, true) + 1) ~= ARGV[2] then return held end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'PX', ARGV[3])
-return 1
+return ''

@@ -67,7 +67,7 @@ class MemoryNodes:
         with self._store.changed:
             name = self._keys.learner(spec.instance, fold_node(spec.node))
             owner, until = self._store.learners.get(name, (lease, 0))
-            if owner.key != lease.key and until > self._store.now_ms:
+            if until > self._store.now_ms and not self._may_take_over(owner.key, lease.key):
                 return False
             kept = self._store.after(self._settings.learning_kept)
             self._store.learners[name] = (lease, kept)
@@ -80,6 +80,10 @@ class MemoryNodes:
             owner = self._store.learners.get(name, (lease, 0))[0]
             if (owner.key, owner.token) == (lease.key, lease.token):
                 self._store.learners.pop(name, None)
+
+    def _may_take_over(self, owner: str, key: str) -> bool:
+        entry = self._store.entry(owner)
+        return owner == key or (entry.token is None and entry.intent is None)
 
     def _is_free(self, spec: SessionSpec, name: str) -> bool:
         return len(self._held(name)) < self._limit(spec)

@@ -7,9 +7,10 @@ from threading import Thread
 
 import pytest
 import redis
-from lane_steps import FOREIGN, SPEC, LetPass
+from lane_steps import FOREIGN, SPEC, LetPass, append, claim, foreign, intend
 
 from kato_tasks.keys import Keys
+from kato_tasks.lanes import Lanes
 from kato_tasks.models import Lease, PredictionMode, SessionSpec
 from kato_tasks.nodes import NodeHold, Nodes
 from kato_tasks.scripts import Runner, care_calls
@@ -26,8 +27,13 @@ def hold_of(nodes: Nodes, spec: SessionSpec = ALWAYS) -> NodeHold:
     return hold
 
 
-def lease_of(key: str, worker: str = "w") -> Lease:
-    return Lease(key=key, token=worker, epoch=0)
+def lease_of(lanes: Lanes, key: str, *, in_doubt: bool = False) -> Lease:
+    """Claim a lane, and maybe leave a call in doubt."""
+    append(lanes, "1", key=key)
+    claimed = claim(lanes, key)
+    if in_doubt:
+        assert intend(lanes, claimed)
+    return claimed.lease
 
 
 @pytest.mark.with_settings(node_calls=3)
@@ -164,43 +170,63 @@ def test_the_holders_of_a_node_go_with_the_last_of_them(
     assert settings.lease < float(store.pttl(holders)) / 1000 <= 9
 
 
-def test_one_session_at_a_time_may_learn_on_a_node(nodes: Nodes) -> None:
-    assert nodes.take_learning(SPEC, lease_of("a"))
-    assert not nodes.take_learning(SPEC, lease_of("b"))
-    assert not nodes.take_learning(replace(SPEC, tags=("other",)), lease_of("b"))
-    assert nodes.take_learning(replace(SPEC, node="m"), lease_of("b"))
-    assert nodes.take_learning(replace(SPEC, instance="other"), lease_of("b"))
+def test_one_session_at_a_time_may_learn_on_a_node(nodes: Nodes, lanes: Lanes) -> None:
+    a, b = lease_of(lanes, "a"), lease_of(lanes, "b")
+    assert nodes.take_learning(SPEC, a)
+    assert not nodes.take_learning(SPEC, b)
+    assert not nodes.take_learning(replace(SPEC, tags=("other",)), b)
+    assert nodes.take_learning(replace(SPEC, node="m"), b)
+    assert nodes.take_learning(replace(SPEC, instance="other"), b)
 
 
-def test_the_right_to_learn_is_given_back_by_its_holder_only(nodes: Nodes) -> None:
-    nodes.give_learning(SPEC, lease_of("a"))
-    assert nodes.take_learning(SPEC, lease_of("a"))
-    nodes.give_learning(SPEC, lease_of("b"))
-    assert not nodes.take_learning(SPEC, lease_of("b"))
-    nodes.give_learning(SPEC, lease_of("a"))
-    assert nodes.take_learning(SPEC, lease_of("b"))
+def test_the_right_to_learn_is_given_back_by_its_holder_only(nodes: Nodes, lanes: Lanes) -> None:
+    a, b = lease_of(lanes, "a"), lease_of(lanes, "b")
+    nodes.give_learning(SPEC, a)
+    assert nodes.take_learning(SPEC, a)
+    nodes.give_learning(SPEC, b)
+    assert not nodes.take_learning(SPEC, b)
+    nodes.give_learning(SPEC, a)
+    assert nodes.take_learning(SPEC, b)
 
 
 @pytest.mark.with_settings(learning_kept=0.3, lease=0.01)
-def test_the_right_to_learn_outlives_leases_and_is_renewed_by_taking_it_again(
-    nodes: Nodes, let_pass: LetPass
+def test_the_right_to_learn_outlives_the_lease_of_a_call_in_doubt(
+    nodes: Nodes, lanes: Lanes, let_pass: LetPass
 ) -> None:
-    assert nodes.take_learning(SPEC, lease_of("a"))
+    """Taking it again renews it."""
+    a, b = lease_of(lanes, "a", in_doubt=True), lease_of(lanes, "b")
+    assert nodes.take_learning(SPEC, a)
     let_pass(0.18)
-    assert nodes.take_learning(SPEC, lease_of("a"))
+    assert nodes.take_learning(SPEC, a)
     let_pass(0.18)
-    assert not nodes.take_learning(SPEC, lease_of("b"))
+    assert not nodes.take_learning(SPEC, b)
     let_pass(0.18)
-    assert nodes.take_learning(SPEC, lease_of("b"))
-    assert not nodes.take_learning(SPEC, lease_of("a"))
+    assert nodes.take_learning(SPEC, b)
 
 
-def test_who_claims_a_session_next_takes_its_right_to_learn_over(nodes: Nodes) -> None:
+@pytest.mark.with_settings(lease=0.3)
+def test_the_right_to_learn_of_one_who_died_after_its_call_is_free(
+    nodes: Nodes, lanes: Lanes, let_pass: LetPass
+) -> None:
+    """Its learn is settled, its lease is over: it has only not given the right back any more."""
+    a, b = lease_of(lanes, "a"), lease_of(lanes, "b")
+    assert nodes.take_learning(SPEC, a)
+    assert not nodes.take_learning(SPEC, b)
+    let_pass(0.31)
+    assert nodes.take_learning(SPEC, b)
+    nodes.give_learning(SPEC, a)
+    assert nodes.take_learning(SPEC, b)
+
+
+def test_who_claims_a_session_next_takes_its_right_to_learn_over(
+    nodes: Nodes, lanes: Lanes
+) -> None:
     """The one before may be frozen, and must not give back what is not his any more."""
-    frozen, next_one = lease_of("a", "frozen"), lease_of("a", "next")
+    next_one, b = lease_of(lanes, "a"), lease_of(lanes, "b")
+    frozen = foreign(next_one)
     assert nodes.take_learning(SPEC, frozen)
     assert nodes.take_learning(SPEC, next_one)
     nodes.give_learning(SPEC, frozen)
-    assert not nodes.take_learning(SPEC, lease_of("b"))
+    assert not nodes.take_learning(SPEC, b)
     nodes.give_learning(SPEC, next_one)
-    assert nodes.take_learning(SPEC, lease_of("b"))
+    assert nodes.take_learning(SPEC, b)
