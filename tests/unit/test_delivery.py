@@ -145,6 +145,7 @@ def test_a_refused_command_is_a_dead_letter_and_the_lane_goes_on(error: KatoErro
         assert world.deliver() is Turn.DONE
         assert world.observed() == strings("x", "y")
         [dead] = world.store.dead
+        assert dead.command is not None
         assert (dead.key, dead.seq, dead.command.kind) == ("a", 2, Kind.LEARN)
         assert dead.outcome == Outcome(refusal=str(error))
 
