@@ -70,6 +70,7 @@ class DeadLetters(Protocol):
 _STEP: Final = 100
 """Most letters of one round trip: they may have 64 kB each."""
 _LONGEST_NUMBER: Final = 20
+_YEAR_10000: Final = 253_402_300_800_000
 
 
 class RedisDeadLetters:
@@ -172,9 +173,10 @@ def _number(text: bytes) -> int:
 
 def _command(text: bytes) -> Command | None:
     try:
-        return read_command(text)
+        command = read_command(text)
     except ValueError:
         return None
+    return command if 0 <= command.accepted_ms < _YEAR_10000 else None
 
 
 def _outcome(text: bytes) -> Outcome:

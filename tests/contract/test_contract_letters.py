@@ -165,6 +165,7 @@ MALFORMED: list[tuple[dict[Any, Any], tuple[str, int, str | None]]] = [
     ({"key": b"a\xff", "seq": b"x", "entry": b"x", "outcome": b"{"}, ("a\ufffd", 0, None)),
     ({"key": b"b", "seq": b"9" * 5000, "entry": b"z 1 x", "outcome": b"[]"}, ("b", 0, None)),
     ({"key": b"b", "seq": b"7", "entry": b"o x y", "outcome": b"[" * 99_999}, ("b", 7, None)),
+    ({"key": b"c", "entry": b"o %d {}" % 10**30}, ("c", 0, None)),
     ({"key": b"c", "entry": b"\xff", "outcome": b'{"refusal":"no"}'}, ("c", 0, "no")),
 ]
 
