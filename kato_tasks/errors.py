@@ -12,6 +12,10 @@
     ├── WaitTimeout             a wait ended before what it waited for
     ├── CommandRefused          KATO refused a command for good; it is a dead letter
     ├── SessionParked           nothing is sent to a session until somebody unparks it
+    ├── NotParked               a session that nobody has to unpark
+    ├── LetterGone              a dead letter that is not there, or not any more
+    ├── LetterUnreadable        a dead letter that holds no command
+    ├── SessionOver             a dead letter whose session has ended since
     └── KatoError               what a KATO server answered, or did not
         ├── Retryable           nothing happened at the server; the same call may be repeated
         │   ├── KatoUnreachable     no connection could be made
@@ -235,6 +239,79 @@ class SessionParked(KatoTasksError):
         return (
             f"Session {self.key!r} is parked ({self.reason}); its commands, those just accepted "
             "too, are kept in order and none is sent until 'kato-tasks lanes unpark' is told."
+        )
+
+
+class NotParked(KatoTasksError):
+    """A session that is not parked, so that there is nothing to unpark.
+
+    Args:
+        key: The session key.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"Session {self.key!r} is not parked; nothing was done."
+
+
+class LetterGone(KatoTasksError):
+    """A dead letter that is not there: nothing was done with it.
+
+    Args:
+        letter: Its id.
+    """
+
+    def __init__(self, letter: str) -> None:
+        super().__init__(letter)
+        self.letter = letter
+
+    def __str__(self) -> str:
+        return (
+            f"There is no dead letter {self.letter!r}, or not any more: somebody has replayed or "
+            "discarded it or let its lane go on, or newer ones have taken its room. "
+            "Nothing was done."
+        )
+
+
+class LetterUnreadable(KatoTasksError):
+    """A dead letter that holds no command, so that it cannot be replayed.
+
+    Args:
+        letter: Its id.
+    """
+
+    def __init__(self, letter: str) -> None:
+        super().__init__(letter)
+        self.letter = letter
+
+    def __str__(self) -> str:
+        return (
+            f"Dead letter {self.letter!r} cannot be replayed: what stands there is no command "
+            "that can be read. Discard it."
+        )
+
+
+class SessionOver(KatoTasksError):
+    """A dead letter that was not replayed, because its session has ended since.
+
+    Args:
+        key: The session key.
+        letter: The id of the dead letter.
+    """
+
+    def __init__(self, key: str, letter: str) -> None:
+        super().__init__(key, letter)
+        self.key = key
+        self.letter = letter
+
+    def __str__(self) -> str:
+        return (
+            f"Session {self.key!r} of dead letter {self.letter!r} has ended since, or is known no "
+            "more; nothing was done. With --recreate the command goes to the session that has the "
+            "key now, or begins a new one."
         )
 
 

@@ -90,6 +90,10 @@ class Keys:
         """Return the index of the sessions of one shard by their last use."""
         return f"{self._slot(shard)}:activity"
 
+    def dead(self, shard: int) -> str:
+        """Return the dead letters of one shard."""
+        return f"{self._slot(shard)}:dead"
+
     def stats(self, shard: int) -> str:
         """Return the counters of one shard."""
         return f"{self._slot(shard)}:stats"

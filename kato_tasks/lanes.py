@@ -25,6 +25,7 @@ from kato_tasks.models import (
     Settlement,
     Switch,
 )
+from kato_tasks.naming import split_letter_id
 from kato_tasks.scripts import Call, Runner, calls
 from kato_tasks.settings import Settings
 
@@ -160,12 +161,17 @@ class Lanes(Protocol):
         """
         ...
 
-    def unpark(self, key: str, *, drop: bool = False) -> bool:
+    def unpark(self, key: str, *, drop: bool = False, letter: str | None = None) -> bool:
         """Let a parked lane go on; False if it is not parked.
 
         Args:
             key: The session key.
             drop: Drop the command that the server did not take, if it was parked for one.
+            letter: The id of the dead letter that it must be parked at, so that a lane that was
+                parked anew meanwhile stays as it is; None for whatever it is parked for.
+
+        Raises:
+            InvalidInput: ``letter`` is no id of a dead letter.
         """
         ...
 
@@ -291,9 +297,10 @@ class RedisLanes:
         call = calls.park(self._of(lease.key), lease, reason, outcome, self._settings)
         return self._runner.run(call)
 
-    def unpark(self, key: str, *, drop: bool = False) -> bool:
+    def unpark(self, key: str, *, drop: bool = False, letter: str | None = None) -> bool:
         """See :meth:`Lanes.unpark`."""
-        call = calls.unpark(self._of(key), key, drop=drop, settings=self._settings)
+        entry = "" if letter is None else split_letter_id(letter)[1]
+        call = calls.unpark(self._of(key), key, drop=drop, entry=entry, settings=self._settings)
         return self._runner.run(call)
 
     def count(self, key: str, counts: Mapping[str, int]) -> None:

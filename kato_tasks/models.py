@@ -460,11 +460,11 @@ class DeadLetter:
     """A command that its server did not take.
 
     Attributes:
-        id: Its name among the dead letters.
-        key: The session key.
-        seq: Its position in its lane.
-        command: The command.
-        outcome: What the server said.
+        id: Its name among the dead letters: ``<shard>:<milliseconds>-<number>``.
+        key: The session key; ``""`` if it cannot be read.
+        seq: Its position in its lane; 0 if it cannot be read.
+        command: The command; None if it cannot be read.
+        outcome: What the server said; an empty one if it cannot be read.
         at: When it was refused, epoch seconds by the store's clock.
         parked: True if it still stands at the head of its lane, which is parked at it.
     """
@@ -472,7 +472,7 @@ class DeadLetter:
     id: str
     key: str
     seq: int
-    command: Command
+    command: Command | None
     outcome: Outcome
     at: float
     parked: bool = False
@@ -491,6 +491,30 @@ class Progress:
     appended: int
     applied: int
     parked: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneView:
+    """What stands in a lane at one moment, and whether somebody is at work on it.
+
+    Attributes:
+        applied: Position of the last delivered command: the next one is the first that waits.
+        leased: True if somebody has its lease.
+        intent: The call that is under way or in doubt; None for none.
+        intent_at: When that was written down, epoch seconds; 0 for none.
+        next_look: When the sweep looks at the lane if nobody did before, epoch seconds; None if it
+            has no work.
+        commands: The first of the commands that wait.
+        journal: How many entries the journal has.
+    """
+
+    applied: int
+    leased: bool
+    intent: Intent | None
+    intent_at: float
+    next_look: float | None
+    commands: tuple[Command, ...]
+    journal: int
 
 
 class Turn(StrEnum):

@@ -16,6 +16,7 @@ MAX_COMMAND_ID_BYTES: Final = 200
 
 _FOLDED_LENGTH: Final = 60
 _NOT_FOLDED: Final = re.compile(r"[^A-Za-z0-9_]")
+_LETTER: Final = re.compile(r"(0|[1-9][0-9]{0,3}):((?:0|[1-9][0-9]{0,18})-(?:0|[1-9][0-9]{0,18}))")
 _INSTANCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -94,6 +95,19 @@ def check_tags(tags: object) -> tuple[str, ...]:
     if len(checked) > MAX_TAGS:
         raise InvalidInput("tags", f"has {len(checked)} entries", f"at most {MAX_TAGS}")
     return tuple(sorted(checked))
+
+
+def split_letter_id(letter: object) -> tuple[int, str]:
+    """Return the shard of a dead letter, and its id in the stream of that shard.
+
+    Raises:
+        InvalidInput: It is none of the ids that dead letters have.
+    """
+    found = _LETTER.fullmatch(letter) if isinstance(letter, str) else None
+    if found is None:
+        allowed = "an id as 'kato-tasks dead-letters list' shows them, such as 3:1700000000000-0"
+        raise InvalidInput("dead letter", f"is {letter!r}", allowed)
+    return int(found[1]), found[2]
 
 
 def fold_node(node: str) -> str:

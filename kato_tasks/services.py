@@ -12,11 +12,13 @@ from kato_tasks.connections import RedisConnections
 from kato_tasks.delivery import Deliverer, LeaseKeeper, sweep
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import RedisLanes, Wake
+from kato_tasks.letters import RedisDeadLetters
 from kato_tasks.nodes import RedisNodes
 from kato_tasks.registry import RedisRegistry
 from kato_tasks.scripts import Runner, open_redis
-from kato_tasks.sessions import Intake, Oracle, Sessions
+from kato_tasks.sessions import DeadLetterOffice, Intake, Oracle, Sessions, unpark
 from kato_tasks.settings import Settings
+from kato_tasks.views import RedisViews
 
 _RENEWALS_PER_LEASE = 3
 
@@ -31,12 +33,15 @@ class Services:
     Attributes:
         settings: The settings.
         lanes: The lanes.
+        letters: The dead letters.
+        views: What stands in the lanes, for people to see.
         registry: What is known of the sessions.
         nodes: Who may call a node, and who may learn on it.
         breakers: Whether an instance may be called.
         connections: How many connections each process may have open.
         clients: The KATO clients by instance name.
         sessions: Sessions by key, for producers.
+        office: Replays dead letters, or discards them.
         deliverer: Delivers lanes, for workers.
     """
 
@@ -50,6 +55,8 @@ class Services:
         )
         runner = Runner(self._redis, settings.redis_url)
         self.lanes = RedisLanes(runner, settings)
+        self.letters = RedisDeadLetters(runner, settings)
+        self.views = RedisViews(runner, settings)
         self.registry = RedisRegistry(runner, settings)
         self.nodes = RedisNodes(runner, settings)
         self.breakers = RedisBreakers(runner, settings)
@@ -58,6 +65,9 @@ class Services:
         self.clients = Clients(settings, self.connections, watch)
         self._keeper = LeaseKeeper(settings.lease / _RENEWALS_PER_LEASE)
         self.sessions = _sessions(self, self.clients, wake)
+        self.office = DeadLetterOffice(
+            letters=self.letters, lanes=self.lanes, sessions=self.sessions, wake=wake
+        )
         self.deliverer = Deliverer(
             lanes=self.lanes,
             nodes=self.nodes,
@@ -89,6 +99,18 @@ class Services:
             StoreUnavailable: The store did not answer.
         """
         return sweep(self.lanes, self._wake)
+
+    def unpark(self, key: str, *, drop: bool = False) -> bool:
+        """Let a parked lane go on, and call a worker to it; False if it is not parked.
+
+        Args:
+            key: The session key.
+            drop: Drop the command that the server did not take, if it was parked for one.
+
+        Raises:
+            StoreUnavailable: The store did not answer; repeating the call is safe.
+        """
+        return unpark(self.lanes, self._wake, key, drop=drop)
 
     def close(self) -> None:
         """Close all connections. Idempotent."""

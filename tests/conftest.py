@@ -15,6 +15,7 @@ from kato_tasks.breakers import Breakers, RedisBreakers
 from kato_tasks.connections import Connections, RedisConnections
 from kato_tasks.keys import PERMANENT
 from kato_tasks.lanes import Lanes, RedisLanes
+from kato_tasks.letters import DeadLetters, RedisDeadLetters
 from kato_tasks.nodes import Nodes, RedisNodes
 from kato_tasks.registry import RedisRegistry, Registry
 from kato_tasks.scripts import Runner, open_redis
@@ -23,12 +24,15 @@ from kato_tasks.stack import find_store_binary, free_port, ping_store, store_com
 from kato_tasks.testing import (
     MemoryBreakers,
     MemoryConnections,
+    MemoryDeadLetters,
     MemoryLanes,
     MemoryNodes,
     MemoryRegistry,
     MemoryStore,
+    MemoryViews,
     wait_until,
 )
+from kato_tasks.views import RedisViews, Views
 
 LetPass = Callable[[float], None]
 Offenders = Callable[[], list[str]]
@@ -147,7 +151,9 @@ def _may_stay(client: redis.Redis, name: str) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class Backend:
     lanes: Lanes
+    letters: DeadLetters
     registry: Registry
+    views: Views
     nodes: Nodes
     new_breakers: Callable[[], Breakers]
     new_connections: Callable[[], Connections]
@@ -160,7 +166,9 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
         memory = MemoryStore()
         return Backend(
             lanes=MemoryLanes(memory, settings),
+            letters=MemoryDeadLetters(memory),
             registry=MemoryRegistry(memory),
+            views=MemoryViews(memory),
             nodes=MemoryNodes(memory, settings),
             new_breakers=lambda: MemoryBreakers(memory, settings),
             new_connections=lambda: MemoryConnections(memory, settings),
@@ -169,7 +177,9 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
     runner: Runner = request.getfixturevalue("runner")
     return Backend(
         lanes=RedisLanes(runner, settings),
+        letters=RedisDeadLetters(runner, settings),
         registry=RedisRegistry(runner, settings),
+        views=RedisViews(runner, settings),
         nodes=RedisNodes(runner, settings),
         # Without what a process remembers for a moment: that is no part of the contract.
         new_breakers=lambda: RedisBreakers(runner, settings, look=0.0),
@@ -196,6 +206,16 @@ def lanes(backend: Backend) -> Lanes:
 @pytest.fixture
 def registry(backend: Backend) -> Registry:
     return backend.registry
+
+
+@pytest.fixture
+def letters(backend: Backend) -> DeadLetters:
+    return backend.letters
+
+
+@pytest.fixture
+def views(backend: Backend) -> Views:
+    return backend.views
 
 
 @pytest.fixture

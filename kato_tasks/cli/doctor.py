@@ -29,7 +29,10 @@ def doctor(*, probe: bool, as_json: bool) -> None:
     with KatoTasks() as kato:
         services = kato.services
         context = Context(
-            settings=kato.settings, registry=services.registry, client=services.clients
+            settings=kato.settings,
+            registry=services.registry,
+            letters=services.letters,
+            client=services.clients,
         )
         report = examine(context, probed=probe)
     _print_json(report) if as_json else _print(report)

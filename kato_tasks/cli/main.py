@@ -9,10 +9,12 @@ from typing import Any
 import click
 
 from kato_tasks.cli.chaos import chaos
+from kato_tasks.cli.dead_letters import dead_letters
 from kato_tasks.cli.demo import demo
 from kato_tasks.cli.doctor import doctor
 from kato_tasks.cli.ingest import ingest
 from kato_tasks.cli.instances import instances
+from kato_tasks.cli.lanes import lanes
 from kato_tasks.cli.output import complain, exit_code, print_json
 from kato_tasks.cli.processes import beat, devserver, flower, worker
 from kato_tasks.cli.sessions import sessions
@@ -53,6 +55,8 @@ for command in (
     chaos,
     ingest,
     sessions,
+    lanes,
+    dead_letters,
     instances,
     doctor,
     devserver,

@@ -107,7 +107,7 @@ def find_sessions(registry: Registry, wanted: Wanted) -> Iterator[SessionRecord]
 def show(*, key: str, as_json: bool) -> None:
     """Show what is known of one session."""
     with KatoTasks() as kato:
-        record = _find(kato, key)
+        record = known(kato, key)
     fields = as_fields(record)
     if as_json:
         print_json(fields)
@@ -169,7 +169,7 @@ def create(  # noqa: PLR0913 - the options of a session
 def delete(*, key: str, wait: bool, timeout: float, as_json: bool) -> None:
     """End a session, after everything accepted before. What its node has learned stays."""
     with KatoTasks() as kato:
-        record = _find(kato, key)
+        record = known(kato, key)
         receipt = kato.session(key, node=record.spec.node).delete()
         if wait:
             receipt.wait(timeout)
@@ -187,7 +187,7 @@ def delete(*, key: str, wait: bool, timeout: float, as_json: bool) -> None:
 def predict(*, key: str, timeout: float, limit: int, as_json: bool) -> None:
     """Ask a session's server for predictions, after all that is accepted is delivered."""
     with KatoTasks() as kato:
-        record = _find(kato, key)
+        record = known(kato, key)
         found = kato.session(key, node=record.spec.node).predictions(timeout=timeout)
     if as_json:
         print_json(
@@ -205,17 +205,22 @@ def predict(*, key: str, timeout: float, limit: int, as_json: bool) -> None:
     print_table(f"{counted(len(found.predictions), 'prediction')} for {key}", columns, rows)
 
 
-class _NoSession(KatoTasksError):
+class NoSession(KatoTasksError):
     """A key that names no session."""
 
     def __str__(self) -> str:
         return f"There is no session {self.args[0]!r}."
 
 
-def _find(kato: KatoTasks, key: str) -> SessionRecord:
+def known(kato: KatoTasks, key: str) -> SessionRecord:
+    """Return what is known of a session.
+
+    Raises:
+        NoSession: Nothing is.
+    """
     record = kato.find(key)
     if record is None:
-        raise _NoSession(key)
+        raise NoSession(key)
     return record
 
 
@@ -238,4 +243,8 @@ def as_fields(record: SessionRecord) -> dict[str, Any]:
         "created_at": iso(record.created_at),
         "active_at": iso(record.active_at),
         "doubt": record.doubt,
+        "parked": record.parked,
+        "attempts": record.attempts,
+        "rehomed": record.rehomed,
+        "why": record.why,
     }

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from kato_tasks.doctor.findings import Finding, Report, Severity
 from kato_tasks.doctor.instances import CHECKS
 from kato_tasks.doctor.looking import Look, look_at
 from kato_tasks.doctor.probing import probe
-from kato_tasks.doctor.registered import collisions, doubts, node_counts, take_census
+from kato_tasks.doctor.registered import (
+    STORE,
+    collisions,
+    dead_letters,
+    doubts,
+    node_counts,
+    parked,
+    take_census,
+)
 from kato_tasks.errors import StoreUnavailable
 from kato_tasks.kato import KatoClient
+from kato_tasks.letters import DeadLetters
 from kato_tasks.registry import Registry
 from kato_tasks.settings import Settings
-
-_STORE: Final = "store"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,11 +32,13 @@ class Context:
     Attributes:
         settings: Which instances there are, and how they are set.
         registry: What is known of the sessions.
+        letters: The dead letters.
         client: Returns the client of an instance by its name.
     """
 
     settings: Settings
     registry: Registry
+    letters: DeadLetters
     client: Callable[[str], KatoClient]
 
 
@@ -54,9 +62,9 @@ def examine(context: Context, *, probed: bool = False) -> Report:
     there = [look for look in looks if look.reachable]
     away = [look.name for look in looks if not look.reachable]
     try:
-        findings += _registered(context.registry, looks)
+        findings += _registered(context, looks)
     except StoreUnavailable as error:
-        away.append(_STORE)
+        away.append(STORE)
         findings.append(_no_store(error))
     if probed:
         findings += probe(there)
@@ -69,15 +77,22 @@ def _checked(look: Look) -> list[Finding]:
     return [finding for check in checks for finding in check(look)]
 
 
-def _registered(registry: Registry, looks: Sequence[Look]) -> list[Finding]:
-    census = take_census(registry.walk())
-    return [*collisions(census), *node_counts(census, looks), *doubts(census)]
+def _registered(context: Context, looks: Sequence[Look]) -> list[Finding]:
+    census = take_census(context.registry.walk())
+    return [
+        *collisions(census),
+        *node_counts(census, looks),
+        *doubts(census),
+        *parked(census),
+        *dead_letters(context.letters.count()),
+    ]
 
 
 def _no_store(error: StoreUnavailable) -> Finding:
     return Finding(
         severity=Severity.ERROR,
-        subject=_STORE,
+        subject=STORE,
         sentence=f"does not answer at {error.url}: {error.reason}.",
-        advice="Start it, or correct KATO_TASKS_REDIS_URL; nodes and doubts were not looked at.",
+        advice="Start it, or correct KATO_TASKS_REDIS_URL; nodes, lanes and dead letters were not "
+        "looked at.",
     )

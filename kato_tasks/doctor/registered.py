@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,9 @@ _MOST_NODES: Final = 100
 _NEARLY: Final = 0.8
 _SHOWN: Final = 3
 
+STORE: Final = "store"
+"""The subject of findings about what no one instance has."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Census:
@@ -26,22 +29,27 @@ class Census:
         nodes: Node ids by instance and by the name under which the server files them. Those of
             sessions that ended count: what they learned is still at the server.
         doubts: The keys of sessions in doubt, by instance.
+        parked: The keys of parked sessions, by instance.
     """
 
     nodes: Mapping[str, Mapping[str, set[str]]]
     doubts: Mapping[str, list[str]]
+    parked: Mapping[str, list[str]]
 
 
 def take_census(records: Iterable[SessionRecord]) -> Census:
     """Go through the registry once."""
     nodes: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     doubts: dict[str, list[str]] = defaultdict(list)
+    parked: dict[str, list[str]] = defaultdict(list)
     for record in records:
         instance, node = record.spec.instance, record.spec.node
         nodes[instance][fold_node(node)].add(node)
         if record.state is SessionState.DOUBT:
             doubts[instance].append(record.key)
-    return Census(nodes=nodes, doubts=doubts)
+        elif record.state is SessionState.PARKED:
+            parked[instance].append(record.key)
+    return Census(nodes=nodes, doubts=doubts, parked=parked)
 
 
 def collisions(census: Census) -> Iterator[Finding]:
@@ -75,14 +83,41 @@ def node_counts(census: Census, looks: Iterable[Look]) -> Iterator[Finding]:
 
 
 def doubts(census: Census) -> Iterator[Finding]:
-    """Are sessions held because nobody knows what became of their last call?"""
+    """Are there sessions whose last call nobody has seen the end of?"""
     for instance, keys in sorted(census.doubts.items()):
         yield Finding(
             severity=Severity.WARNING,
             subject=instance,
-            sentence=f"has {len(keys)} sessions in doubt, to which nothing is sent: "
+            sentence=f"has {_counted(keys, 'session')} in doubt, to which nothing is sent until a "
+            f"worker has looked: {_names(keys)}.",
+            advice="That ends by itself once a worker runs and the server answers. If it lasts, "
+            "see why with `kato-tasks lanes list --state doubt`; their commands are kept.",
+        )
+
+
+def parked(census: Census) -> Iterator[Finding]:
+    """Are there sessions that wait for a person?"""
+    for instance, keys in sorted(census.parked.items()):
+        yield Finding(
+            severity=Severity.WARNING,
+            subject=instance,
+            sentence=f"has {_counted(keys, 'parked session')}, to which nothing is sent: "
             f"{_names(keys)}.",
-            advice="See why with `kato-tasks sessions show KEY`; their commands are kept.",
+            advice="See why with `kato-tasks lanes show KEY`; let them go on with `kato-tasks "
+            "lanes unpark KEY`, or replay or discard the dead letter that one is parked at.",
+        )
+
+
+def dead_letters(count: int) -> Iterator[Finding]:
+    """Are there commands that servers did not take?"""
+    if count:
+        yield Finding(
+            severity=Severity.WARNING,
+            subject=STORE,
+            sentence=f"has {count:,} dead letter{'' if count == 1 else 's'}: commands that their "
+            "servers did not take.",
+            advice="See what was answered with `kato-tasks dead-letters list`, and replay them "
+            "when the cause is gone, or discard them.",
         )
 
 
@@ -122,6 +157,10 @@ def _names(names: Iterable[str]) -> str:
     ordered = sorted(names)
     shown = ", ".join(repr(name) for name in ordered[:_SHOWN])
     return shown if len(ordered) <= _SHOWN else f"{shown} and {len(ordered) - _SHOWN} more"
+
+
+def _counted(keys: Sequence[str], noun: str) -> str:
+    return f"{len(keys)} {noun}{'' if len(keys) == 1 else 's'}"
 
 
 def _nodes(count: int) -> str:

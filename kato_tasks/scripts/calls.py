@@ -346,14 +346,20 @@ def park(
 _UNPARK: Final = Script.load("unpark", bool)
 
 
-def unpark(keys: SessionKeys, key: str, *, drop: bool, settings: Settings) -> Call[bool]:
-    """Let a parked lane go on; answers False if it is not parked."""
+def unpark(
+    keys: SessionKeys, key: str, *, drop: bool, entry: str, settings: Settings
+) -> Call[bool]:
+    """Let a parked lane go on; answers False if it is not parked.
+
+    ``entry``: the dead letter's id in its stream at which it must be parked, or ``""``.
+    """
     return Call(
         script=_UNPARK,
         keys=[keys.session, keys.lane, keys.ready, keys.dead, keys.outcomes],
         args=[
             *(key, int(drop), settings.outcomes),
             _ms(min(_OUTCOMES_KEPT, settings.retention)),
+            entry,
         ],
     )
 

@@ -4,9 +4,10 @@
 -- KEYS  1 session  2 lane  3 ready  4 dead  5 outcomes
 -- ARGV  1 session key  2 '1' to drop the command that the server did not take
 --       3 outcomes remembered  4 outcomes kept, ms
--- Returns  1, or 0 if the lane is not parked
+--       5 dead letter (its id in the stream) that it must be parked at, or ''
+-- Returns  1, or 0 if the lane is not parked, or not at that letter
 local s = redis.call('HMGET', KEYS[1], 'parked', 'letter', 'applied')
-if not s[1] then return 0 end
+if not s[1] or (ARGV[5] ~= '' and ARGV[5] ~= s[2]) then return 0 end
 redis.call('HDEL', KEYS[1], 'parked', 'letter', 'attempts', 'most')
 if s[2] then
   local found = redis.call('XRANGE', KEYS[4], s[2], s[2])

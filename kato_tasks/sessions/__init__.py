@@ -1,20 +1,27 @@
 """Sessions by the caller's own key: what producers hold in their hands."""
 
+from kato_tasks.sessions.finding import FoundLane, LaneState, find_lanes
 from kato_tasks.sessions.intake import Intake
 from kato_tasks.sessions.oracle import Oracle
 from kato_tasks.sessions.receipts import Applied, Receipt, wait_for
+from kato_tasks.sessions.replaying import DeadLetterOffice, unpark
 from kato_tasks.sessions.session import Session, group_commands
 from kato_tasks.sessions.sessions import Sessions
 from kato_tasks.sessions.specs import encode_config
 
 __all__ = [
     "Applied",
+    "DeadLetterOffice",
+    "FoundLane",
     "Intake",
+    "LaneState",
     "Oracle",
     "Receipt",
     "Session",
     "Sessions",
     "encode_config",
+    "find_lanes",
     "group_commands",
+    "unpark",
     "wait_for",
 ]

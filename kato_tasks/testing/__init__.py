@@ -7,9 +7,11 @@ from kato_tasks.testing.breakers import MemoryBreakers
 from kato_tasks.testing.connections import MemoryConnections
 from kato_tasks.testing.fakes import FakeCall, FakeKato, RecordingWake
 from kato_tasks.testing.lanes import MemoryLanes
+from kato_tasks.testing.letters import MemoryDeadLetters
 from kato_tasks.testing.nodes import MemoryNodes
 from kato_tasks.testing.registry import MemoryRegistry
 from kato_tasks.testing.store import MemoryStore
+from kato_tasks.testing.views import MemoryViews
 from kato_tasks.testing.waiting import wait_until
 
 __all__ = [
@@ -17,10 +19,12 @@ __all__ = [
     "FakeKato",
     "MemoryBreakers",
     "MemoryConnections",
+    "MemoryDeadLetters",
     "MemoryLanes",
     "MemoryNodes",
     "MemoryRegistry",
     "MemoryStore",
+    "MemoryViews",
     "RecordingWake",
     "wait_until",
 ]

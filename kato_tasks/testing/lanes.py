@@ -29,6 +29,7 @@ from kato_tasks.models import (
     Settlement,
     Switch,
 )
+from kato_tasks.naming import split_letter_id
 from kato_tasks.settings import Settings
 from kato_tasks.testing.store import Entry, MemoryStore
 
@@ -203,18 +204,20 @@ class MemoryLanes:
             self._store.counts["parked"] += 1
             return True
 
-    def unpark(self, key: str, *, drop: bool = False) -> bool:
+    def unpark(self, key: str, *, drop: bool = False, letter: str | None = None) -> bool:
         """See :meth:`kato_tasks.lanes.Lanes.unpark`."""
+        if letter is not None:
+            split_letter_id(letter)
         with self._store.changed:
             entry = self._store.entry(key)
-            if entry.parked is None:
+            if entry.parked is None or letter not in (None, entry.letter):
                 return False
-            letter, entry.letter = entry.letter, None
+            dead, entry.letter = entry.letter, None
             entry.parked, entry.attempts, entry.most = None, 0, None
-            if letter is None:
+            if dead is None:
                 entry.suspect = "unparked by hand"
             else:
-                self._drop_letter(entry, letter, drop=drop)
+                self._drop_letter(entry, dead, drop=drop)
             self._store.ready[key] = self._store.now_ms
             return True
 

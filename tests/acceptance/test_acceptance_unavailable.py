@@ -30,6 +30,14 @@ COMMANDS = [
     ("sessions", "create", "a"),
     ("sessions", "delete", "a"),
     ("sessions", "predict", "a"),
+    ("lanes", "list"),
+    ("lanes", "list", "--state", "ready"),
+    ("lanes", "show", "a"),
+    ("lanes", "unpark", "a"),
+    ("dead-letters", "list"),
+    ("dead-letters", "show", "0:1-1"),
+    ("dead-letters", "replay", "0:1-1"),
+    ("dead-letters", "discard", "--all"),
 ]
 
 

@@ -18,6 +18,7 @@ from kato_tasks.connections import RedisConnections
 from kato_tasks.errors import InvalidInput, StoreUnavailable
 from kato_tasks.keys import Keys
 from kato_tasks.lanes import RedisLanes
+from kato_tasks.letters import RedisDeadLetters
 from kato_tasks.models import (
     Append,
     Appended,
@@ -32,6 +33,7 @@ from kato_tasks.registry import RedisRegistry
 from kato_tasks.scripts import Runner, calls, open_redis
 from kato_tasks.settings import Settings
 from kato_tasks.stack import free_port
+from kato_tasks.views import RedisViews
 
 LEASE: Final = Lease(key=KEY, token="", epoch=0)
 HOLD: Final = NodeHold(holders="k")
@@ -63,6 +65,14 @@ VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
     "recent": lambda r, s: RedisRegistry(r, s).recent(limit=1),
     "walk": lambda r, s: list(RedisRegistry(r, s).walk()),
     "stats": lambda r, s: RedisRegistry(r, s).stats(),
+    "letters list": lambda r, s: RedisDeadLetters(r, s).list(limit=1),
+    "letters of one": lambda r, s: RedisDeadLetters(r, s).list(key=KEY, limit=1),
+    "letter get": lambda r, s: RedisDeadLetters(r, s).get("0:1-1"),
+    "letter discard": lambda r, s: RedisDeadLetters(r, s).discard("0:1-1"),
+    "letters count": lambda r, s: RedisDeadLetters(r, s).count(),
+    "view lane": lambda r, s: RedisViews(r, s).lane(KEY, commands=1),
+    "view ready": lambda r, s: RedisViews(r, s).ready(limit=1),
+    "view looks": lambda r, s: RedisViews(r, s).next_looks([KEY]),
     "node acquire": lambda r, s: RedisNodes(r, s).acquire(SPEC, wait=0),
     "node look": lambda r, s: RedisNodes(r, s).is_marked(SPEC),
     "node renew": lambda r, s: RedisNodes(r, s).renew(HOLD),

@@ -7,11 +7,12 @@ from typing import Any, Self
 from kato_tasks.delivery import Deliverer, LeaseKeeper
 from kato_tasks.kato import KatoClient
 from kato_tasks.models import SessionRecord, Turn
-from kato_tasks.sessions import Intake, Oracle, Session, Sessions
+from kato_tasks.sessions import DeadLetterOffice, Intake, Oracle, Session, Sessions
 from kato_tasks.settings import Settings
 from kato_tasks.testing import (
     FakeKato,
     MemoryBreakers,
+    MemoryDeadLetters,
     MemoryLanes,
     MemoryNodes,
     MemoryRegistry,
@@ -28,6 +29,7 @@ class World:
         self.settings = Settings.load(**{"node_wait": 0.01, "look_wait": 0.01, **overrides})
         self.store = MemoryStore()
         self.lanes = MemoryLanes(self.store, self.settings)
+        self.letters = MemoryDeadLetters(self.store)
         self.registry = MemoryRegistry(self.store)
         self.nodes = MemoryNodes(self.store, self.settings)
         self.breakers = MemoryBreakers(self.store, self.settings)
@@ -46,6 +48,9 @@ class World:
         )
         self.sessions = Sessions(
             intake=intake, oracle=oracle, registry=self.registry, settings=self.settings
+        )
+        self.office = DeadLetterOffice(
+            letters=self.letters, lanes=self.lanes, sessions=self.sessions, wake=self.wake
         )
 
     def __enter__(self) -> Self:

@@ -78,7 +78,8 @@ def test_other_commands_go_out_alone_and_in_order() -> None:
         session.delete()
         observe(world, "z")
         assert world.deliver() is Turn.DONE
-        first = ["create_session", "observe_sequence", "pattern", "learn", "observe", "clear_stm"]
+        first = ["create_session", "observe_sequence", "look", "pattern", "learn", "observe"]
+        first.append("clear_stm")
         second = ["observe_sequence", "delete_session", "create_session", "observe", "look"]
         assert world.kato.verbs() == first + second
         assert world.observed() == strings("z")
@@ -145,6 +146,7 @@ def test_a_refused_command_is_a_dead_letter_and_the_lane_goes_on(error: KatoErro
         assert world.deliver() is Turn.DONE
         assert world.observed() == strings("x", "y")
         [dead] = world.store.dead
+        assert dead.command is not None
         assert (dead.key, dead.seq, dead.command.kind) == ("a", 2, Kind.LEARN)
         assert dead.outcome == Outcome(refusal=str(error))
 

@@ -29,6 +29,7 @@ def test_all_keys_of_a_session_lie_in_one_slot(key: str, shards: int) -> None:
     assert own.lease == keys.lease_prefix(shard) + key
     assert own.ready == keys.ready(shard)
     assert own.activity == keys.activity(shard)
+    assert own.dead == keys.dead(shard)
     assert own.stats == keys.stats(shard)
 
 

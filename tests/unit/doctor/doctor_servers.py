@@ -14,7 +14,7 @@ from kato_tasks.doctor import Context, Finding, Report, Severity, examine
 from kato_tasks.kato import GUIDE, V3, KatoClient
 from kato_tasks.models import Append, SessionSpec
 from kato_tasks.settings import Settings
-from kato_tasks.testing import MemoryLanes, MemoryRegistry, MemoryStore
+from kato_tasks.testing import MemoryDeadLetters, MemoryLanes, MemoryRegistry, MemoryStore
 
 _NUMBERS = count(1)
 _SESSION = re.compile(r"/sessions/(?P<id>[^/]+)/?(?P<tail>.*)")
@@ -149,6 +149,7 @@ class Surgery:
         context = Context(
             settings=self.settings,
             registry=MemoryRegistry(self.store),
+            letters=MemoryDeadLetters(self.store),
             client=lambda name: self.servers[name].client(name),
         )
         return examine(context, probed=probed)

@@ -9,8 +9,8 @@ from doctor_servers import Server, Surgery, said, wrong
 
 from kato_tasks.doctor import Context, Severity, examine
 from kato_tasks.errors import StoreUnavailable
-from kato_tasks.models import SessionRecord
-from kato_tasks.testing import MemoryRegistry
+from kato_tasks.models import Command, Kind, Outcome, SessionRecord
+from kato_tasks.testing import MemoryDeadLetters, MemoryRegistry
 
 
 def test_nodes_that_fold_alike_on_one_instance_are_named() -> None:
@@ -60,6 +60,31 @@ def test_sessions_in_doubt_are_counted() -> None:
     assert finding.severity is Severity.WARNING
     assert "4 sessions in doubt" in finding.sentence
     assert "'a/n1', 'a/n2', 'a/n3' and 1 more" in finding.sentence
+    assert "lanes list --state doubt" in finding.advice
+
+
+def test_parked_sessions_are_counted_and_in_doubt_no_more() -> None:
+    surgery = Surgery(a=Server(), b=Server())
+    surgery.register("a", ["n1"])
+    surgery.register("b", ["n2"])
+    entry = surgery.store.entry("b/n2")
+    entry.parked, entry.suspect = "an anomaly", "the store was restarted"
+    report = surgery.visit()
+    finding = said(report, "has 1 parked session, to which nothing is sent: 'b/n2'.")
+    assert (finding.severity, finding.subject) == (Severity.WARNING, "b")
+    assert "kato-tasks lanes unpark KEY" in finding.advice
+    assert wrong(report) == [finding.sentence]
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 dead letter:"), (2, "2 dead letters:")])
+def test_dead_letters_are_counted(count: int, words: str) -> None:
+    surgery = Surgery(a=Server())
+    command = Command(kind=Kind.OBSERVE, accepted_ms=0, payload=b"{}")
+    for seq in range(count):
+        surgery.store.post("k", seq, command, Outcome(refusal="no"))
+    finding = said(surgery.visit(), f"has {words} commands that their servers did not take.")
+    assert (finding.severity, finding.subject) == (Severity.WARNING, "store")
+    assert "kato-tasks dead-letters list" in finding.advice
 
 
 class NoRegistry(MemoryRegistry):
@@ -74,6 +99,7 @@ def test_a_store_that_is_away_does_not_keep_the_doctor_from_the_servers() -> Non
     context = Context(
         settings=surgery.settings,
         registry=NoRegistry(surgery.store),
+        letters=MemoryDeadLetters(surgery.store),
         client=lambda name: surgery.servers[name].client(name),
     )
     report = examine(context)
