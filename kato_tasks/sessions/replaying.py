@@ -37,6 +37,9 @@ def unpark(
 class DeadLetterOffice:
     """Replays dead letters, or discards them. Nothing is done twice, however many people do it.
 
+    Of two people of whom one replays a letter in the moment in which the other discards it, both
+    may be told that it is done; its command is accepted then.
+
     Args:
         letters: The dead letters.
         lanes: Unparks the lanes that are parked at one.

@@ -160,6 +160,21 @@ def test_what_is_no_id_is_refused_in_a_sentence(
 
 
 GOOD: dict[Any, Any] = {"key": b"g", "seq": b"1", "entry": b"o 5 {}", "outcome": b'{"refusal":"r"}'}
+
+
+def test_letters_of_one_moment_have_an_order_too(store: redis.Redis, settings: Settings) -> None:
+    """Shards mint their ids apart from each other; no page may lose or repeat one."""
+    keys = Keys(prefix=settings.prefix, shards=settings.shards)
+    ids = [f"{shard}:5-{number}" for number in (1, 0) for shard in (7, 3, 0)]
+    for letter in reversed(ids):
+        shard, _, entry = letter.partition(":")
+        store.xadd(keys.dead(int(shard)), GOOD, id=entry)
+    letters = RedisDeadLetters(Runner(store, settings.redis_url), settings)
+    paged = [letters.list(limit=1, before=before)[0].id for before in (None, *ids[:-1])]
+    assert paged == ids
+    assert letters.list(limit=9, before=ids[-1]) == []
+
+
 MALFORMED: list[tuple[dict[Any, Any], tuple[str, int, str | None]]] = [
     ({"nothing": b"known"}, ("", 0, None)),
     ({"key": b"a\xff", "seq": b"x", "entry": b"x", "outcome": b"{"}, ("a\ufffd", 0, None)),
