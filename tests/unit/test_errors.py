@@ -16,10 +16,14 @@ from kato_tasks.errors import (
     KatoError,
     KatoTasksError,
     LaneFull,
+    LetterGone,
+    LetterUnreadable,
+    NotParked,
     OutcomeUnknown,
     ReceiptLost,
     Retryable,
     SessionConflict,
+    SessionOver,
     SessionParked,
     StoreUnavailable,
     UnknownInstance,
@@ -63,6 +67,29 @@ SENTENCES: list[tuple[KatoTasksError, str]] = [
         (
             "Session 'k' is parked (lost); its commands, those just accepted too, are kept in "
             "order and none is sent until 'kato-tasks lanes unpark' is told."
+        ),
+    ),
+    (NotParked("k"), "Session 'k' is not parked; nothing was done."),
+    (
+        LetterGone("1:2-3"),
+        (
+            "There is no dead letter '1:2-3', or not any more: somebody has replayed or discarded "
+            "it or let its lane go on, or newer ones have taken its room. Nothing was done."
+        ),
+    ),
+    (
+        LetterUnreadable("1:2-3"),
+        (
+            "Dead letter '1:2-3' cannot be replayed: what stands there is no command that can be "
+            "read. Discard it."
+        ),
+    ),
+    (
+        SessionOver("k", "1:2-3"),
+        (
+            "Session 'k' of dead letter '1:2-3' has ended since, or is known no more; nothing was "
+            "done. With --recreate the command goes to the session that has the key now, or begins "
+            "a new one."
         ),
     ),
     (
