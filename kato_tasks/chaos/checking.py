@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +13,7 @@ REPLAY: Final = "replay"
 """The source of what was applied to rebuild a session; all else is a first delivery."""
 _EMPTY: Final = frozenset({"clear_stm", "clear_all", "delete"})
 _DESTROY: Final = frozenset({"overwrote", "leak"})
+_LOST: Final = "gone"
 _DELIVERIES: Final = frozenset({"observe", "learn", "clear_stm", "clear_all"})
 
 
@@ -76,7 +77,9 @@ class Effective:
     destroyed: int = 0
 
 
-def effective(lineage: Sequence[Incarnation], bound: str | None) -> Effective:
+def effective(
+    lineage: Sequence[Incarnation], bound: str | None, ends: Container[int | None] = ()
+) -> Effective:
     """Read a lineage as one history.
 
     A later server-side session begins with what was replayed into it. That tells how much of the
@@ -86,9 +89,11 @@ def effective(lineage: Sequence[Incarnation], bound: str | None) -> Effective:
     Args:
         lineage: The server-side sessions of one key, the oldest first.
         bound: The one that the key is bound to in the end; None if to none.
+        ends: The numbers of the observations after which the session was to be emptied. No audit
+            shows the end of a server-side session that its server had lost before.
     """
     counted = [one for one in lineage if one.delivered or one.session_id == bound]
-    found = _History()
+    found = _History(ends=ends)
     for place, incarnation in enumerate(counted):
         later = counted[place + 1 : place + 2]
         found.go_on(incarnation, left_at=later[0].created_at if later else None)
@@ -105,9 +110,11 @@ _DESTROYED: Final = Step(number=-1)
 
 @dataclass(slots=True)
 class _History:
+    ends: Container[int | None]
     steps: list[Step] = field(default_factory=list)
     difference: Difference = field(default_factory=Difference)
     begun: bool = False
+    lost: bool = False
 
     def go_on(self, incarnation: Incarnation, left_at: float | None) -> None:
         """Take in the next server-side session; ``left_at`` is when the one after it was made."""
@@ -117,6 +124,7 @@ class _History:
             numbered = [one for one in entries if one.replayed and one.number is not None]
             self._rebuild([step for one in numbered for step in _steps(one)])
         self.begun = True
+        self.lost = bool(entries) and entries[-1].kind == _LOST
         for one in entries:
             # The one that was left is deleted, which is no command.
             cleaned = one.kind == "delete" and left_at is not None and one.at >= left_at
@@ -127,7 +135,10 @@ class _History:
         """Forget what a rebuilt session does not have, and see that it has all the rest."""
         emptied = _last_emptied(self.steps)
         if not replayed:
-            del self.steps[emptied:]
+            if self.lost and self.steps and self.steps[-1].number in self.ends:
+                self.steps.append(EMPTIED)
+            else:
+                del self.steps[emptied:]
             return
         # The first of several counts: what came again came when nobody was bound to it.
         places: dict[int | None, int] = {}

@@ -70,7 +70,8 @@ def judge(
 
 
 def _history(member: Member, expected: Expected, evidence: Evidence) -> Finding:
-    there = effective(evidence.lineage, evidence.bound)
+    ends = {step.number for step in expected.steps if step.empties}
+    there = effective(evidence.lineage, evidence.bound, ends)
     sent, applied = expected.steps, there.steps
     if member.vectors:
         sent = tuple(step.nameless() for step in sent)

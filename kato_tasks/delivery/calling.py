@@ -140,18 +140,13 @@ def _send(tools: Tools, work: Work, planned: Planned) -> Sent:
 
 
 def _next_shows(claim: Claim, batch: Sequence[Command]) -> bool:
-    """Tell whether the next call will show if this one was not stored, or make it good.
+    """Tell whether the next call will show if this one was not stored.
 
-    A learn would make a pattern of what is there, and be refused where nothing is; a configure
-    shows the config alone; a clear is not sent twice.
+    An observe shows it by its time. A learn would make a pattern of what is there, and be refused
+    where nothing is; a configure shows the config alone; a clear or an end would hide it.
     """
     rest = claim.commands[len(batch) :]
-    if not rest:
-        return False
-    if rest[0].kind is Kind.OBSERVE:
-        return not claim.learning.limit
-    clears = rest[0].kind is Kind.CLEAR_STM and batch[0].kind is not Kind.CLEAR_STM
-    return clears or rest[0].kind is Kind.DELETE
+    return bool(rest) and rest[0].kind is Kind.OBSERVE and not claim.learning.limit
 
 
 def _settle(tools: Tools, work: Work, planned: Planned, sent: Sent) -> Work | Turn:

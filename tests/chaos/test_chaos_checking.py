@@ -13,6 +13,10 @@ def history(*lineage: Incarnation, bound: str | None = None) -> list[int | str]:
     """Read a lineage, bound to its last one; observations by number, ``!n`` for emptied after n."""
     found = read(*lineage, bound=bound)
     assert found.difference == Difference()
+    return labels(found)
+
+
+def labels(found: Effective) -> list[int | str]:
     return [
         f"!{step.number}" if step.empties or step.number is None else step.number
         for step in found.steps
@@ -118,3 +122,11 @@ def test_an_overwritten_session_counts_as_destroyed_unless_it_is_an_orphan() -> 
     assert read(incarnation("a", 1, 2, "overwrote", 3)).destroyed == 1
     orphan = incarnation("a", 1, 2, "clear_stm", "overwrote")
     assert read(orphan, incarnation("b", 3, replayed=[1, 2], at=9)).destroyed == 0
+
+
+def test_the_end_of_a_session_that_was_lost_before_is_in_no_audit() -> None:
+    """It counts where it was accepted, and just there: else what went before is missing."""
+    lineage = (incarnation("a", 1, 2, "gone"), incarnation("b", 3, at=9))
+    assert labels(effective(lineage, "b", ends={2})) == [1, 2, "!2", 3]
+    assert labels(effective(lineage, "b", ends={1})) == [3]
+    assert labels(effective((incarnation("a", 1, 2), lineage[1]), "b", ends={2})) == [3]
