@@ -355,11 +355,12 @@ def unpark(
     """
     return Call(
         script=_UNPARK,
-        keys=[keys.session, keys.lane, keys.ready, keys.dead, keys.outcomes],
+        keys=[keys.session, keys.lane, keys.ready, keys.dead, keys.outcomes, keys.journal],
         args=[
             *(key, int(drop), settings.outcomes),
             _ms(min(_OUTCOMES_KEPT, settings.retention)),
             entry,
+            _ms(settings.retention),
         ],
     )
 

@@ -31,7 +31,8 @@ if ARGV[9] == '1' then
   end
 end
 if ARGV[11] == 'keep' then
-  redis.call('RPUSH', journal, unpack(redis.call('LRANGE', lane, 0, count - 1)))
+  local delivered = redis.call('LRANGE', lane, 0, count - 1)
+  if #delivered > 0 then redis.call('RPUSH', journal, unpack(delivered)) end
 elseif ARGV[11] == 'empty' or unbind then
   redis.call('DEL', journal)
   redis.call('HDEL', session, 'cut')

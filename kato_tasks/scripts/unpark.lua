@@ -1,10 +1,11 @@
 -- Let a parked lane go on. What it was parked with decides how: a command that the server did not
 -- take is sent again, or dropped; after an anomaly the session is made anew of its journal.
 --
--- KEYS  1 session  2 lane  3 ready  4 dead  5 outcomes
+-- KEYS  1 session  2 lane  3 ready  4 dead  5 outcomes  6 journal
 -- ARGV  1 session key  2 '1' to drop the command that the server did not take
 --       3 outcomes remembered  4 outcomes kept, ms
 --       5 dead letter (its id in the stream) that it must be parked at, or ''
+--       6 record kept, ms
 -- Returns  1, or 0 if the lane is not parked, or not at that letter
 local s = redis.call('HMGET', KEYS[1], 'parked', 'letter', 'applied')
 if not s[1] or (ARGV[5] ~= '' and ARGV[5] ~= s[2]) then return 0 end
@@ -28,6 +29,10 @@ if s[2] then
   end
 else
   redis.call('HSET', KEYS[1], 'suspect', 'unparked by hand')
+end
+if redis.call('EXISTS', KEYS[2]) == 0 and redis.call('HEXISTS', KEYS[1], 'bind') == 0 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[6])
+  redis.call('PEXPIRE', KEYS[6], ARGV[6])
 end
 local clock = redis.call('TIME')
 redis.call('ZADD', KEYS[3], clock[1] * 1000 + math.floor(clock[2] / 1000), ARGV[1])

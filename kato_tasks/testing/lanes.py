@@ -218,6 +218,8 @@ class MemoryLanes:
                 entry.suspect = "unparked by hand"
             else:
                 self._drop_letter(entry, dead, drop=drop)
+            if not entry.commands and entry.bind is None:
+                entry.record_until = self._store.after(self._settings.retention)
             self._store.ready[key] = self._store.now_ms
             return True
 

@@ -78,10 +78,10 @@ def test_other_commands_go_out_alone_and_in_order() -> None:
         session.delete()
         observe(world, "z")
         assert world.deliver() is Turn.DONE
-        first = ["create_session", "observe_sequence", "look", "pattern", "learn", "observe"]
-        first.append("clear_stm")
-        second = ["observe_sequence", "delete_session", "create_session", "observe", "look"]
-        assert world.kato.verbs() == first + second
+        sent = [verb for verb in world.kato.verbs() if verb not in ("look", "pattern")]
+        first = ["create_session", "observe_sequence", "learn", "observe", "clear_stm"]
+        second = ["observe_sequence", "delete_session", "create_session", "observe"]
+        assert sent == first + second
         assert world.observed() == strings("z")
         assert (world.record().session_id, world.record().time) == ("session-2", 1)
 
