@@ -142,10 +142,8 @@ def _may_stay(client: redis.Redis, name: str) -> bool:
     session, lane = f"{slot}}}:s:{key}", f"{slot}}}:l:{key}"
     if kind == "l":
         return bool(client.exists(session))
-    if kind == "j":
-        return bool(client.exists(lane))
     waits = client.exists(lane) or client.hexists(session, "bind")
-    return kind == "s" and bool(waits)
+    return kind in ("s", "j") and bool(waits)
 
 
 @dataclass(frozen=True, kw_only=True)
