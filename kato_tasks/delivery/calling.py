@@ -45,7 +45,10 @@ def call(tools: Tools, work: Work) -> Work | Turn:
         return planned
     if not _still_ours(tools, work, began):
         return Turn.LOST
-    return _settle(tools, work, planned, _send(tools, work, planned))
+    work = replace(work, calls=work.calls + planned.reads)
+    if nothing_to_do(work.claim, planned.batch):
+        return go_on(tools, work, planned.batch, effect(work.claim, planned.batch, planned.intent))
+    return _send(tools, replace(work, calls=work.calls + 1), planned)
 
 
 def _intend(tools: Tools, work: Work) -> Planned | Work | Turn:
@@ -78,6 +81,7 @@ def _plan(tools: Tools, work: Work) -> Planned | Turn:
         return _plan_learn(tools, work, batch, intent)
     if intent.kind is Kind.CONFIGURE:
         intent = replace(intent, config=_config_before(tools, work, batch[0]))
+        return Planned(batch=batch, intent=intent, reads=2)
     return Planned(batch=batch, intent=intent)
 
 
@@ -99,7 +103,8 @@ def _plan_learn(
         return Turn.LOST
     client = tools.client(claim.spec.instance)
     pattern, frequency = expected_pattern(client, claim, journal, batch)
-    return Planned(batch=batch, intent=replace(intent, pattern=pattern, frequency=frequency))
+    intent = replace(intent, pattern=pattern, frequency=frequency)
+    return Planned(batch=batch, intent=intent, reads=1)
 
 
 def _config_before(tools: Tools, work: Work, command: Command) -> dict[str, JsonValue]:
@@ -125,18 +130,17 @@ def _still_ours(tools: Tools, work: Work, began: float) -> bool:
     return not slow or insist(lambda: tools.lanes.renew(work.claim.lease))
 
 
-def _send(tools: Tools, work: Work, planned: Planned) -> Sent:
-    claim = work.claim
-    if nothing_to_do(claim, planned.batch):
-        return effect(claim, planned.batch, planned.intent)
-    client = tools.client(claim.spec.instance)
+def _send(tools: Tools, work: Work, planned: Planned) -> Work | Turn:
+    """Send once; where no later call would show whether it was stored, look."""
+    claim, client = work.claim, tools.client(work.claim.spec.instance)
+    looked = replace(work, calls=work.calls + 1)
     match send(client, claim, planned):
         case Done() as done if not _next_shows(claim, planned.batch):
-            return confirm(client, claim, planned, done)
+            return _settle(tools, looked, planned, confirm(client, claim, planned, done))
         case Refused() | Failed() as sent if len(planned.batch) == 1:
-            return still(client, claim, sent)
+            return _settle(tools, looked, planned, still(client, claim, sent))
         case sent:
-            return sent
+            return _settle(tools, work, planned, sent)
 
 
 def _next_shows(claim: Claim, batch: Sequence[Command]) -> bool:

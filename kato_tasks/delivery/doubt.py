@@ -49,6 +49,7 @@ def resolve(tools: Tools, work: Work) -> Work | Turn:
     except KatoError as error:
         return pause(tools, work, str(error), doubt=f"its last call is in doubt; {error}")
     tools.lanes.count(work.key, {"doubts": 1})
+    work = replace(work, calls=work.calls + found.looks)
     return _act(tools, work, memory, found)
 
 

@@ -39,11 +39,13 @@ class Found:
         verdict: What it says of the call.
         done: The call's effect, if it is there; what the session has now, if that is another.
         stm: The short-term memory, if the session is there.
+        looks: How often it was looked.
     """
 
     verdict: Verdict
     done: Done | None = None
     stm: Seen | None = None
+    looks: int = 1
 
 
 def look(tools: Tools, work: Work, intent: Intent, before: Memory) -> Found:
@@ -64,7 +66,7 @@ def look(tools: Tools, work: Work, intent: Intent, before: Memory) -> Found:
         found = _look_once(client, work, intent, before)
         if found.verdict is not Verdict.BEFORE:
             break
-    return found
+    return replace(found, looks=number + 1)
 
 
 def is_gone(tools: Tools, work: Work) -> bool:

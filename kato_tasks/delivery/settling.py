@@ -44,7 +44,7 @@ def refuse(tools: Tools, work: Work, command: Command, reason: str) -> Work | Tu
         events=claim.events,
         outcome=Outcome(refusal=reason),
         refused=True,
-        counts={"calls": work.calls + 1, "dead_lettered": 1},
+        counts={"calls": work.calls, "dead_lettered": 1},
         more=_more(tools, work),
     )
     return _settle(tools, work, (command,), settlement)
@@ -115,7 +115,7 @@ def _settle(
 def _counts(work: Work, batch: Sequence[Command]) -> dict[str, int]:
     observed = len(batch) if batch[0].kind is Kind.OBSERVE else 0
     counts = {
-        "calls": work.calls + 1,
+        "calls": work.calls,
         "applied": len(batch),
         "observations": observed,
         "observe_calls": min(1, observed),

@@ -80,7 +80,9 @@ class Planned:
     Attributes:
         batch: The commands it carries.
         intent: What is written down of it.
+        reads: HTTP calls that were made to plan it.
     """
 
     batch: tuple[Command, ...]
     intent: Intent
+    reads: int = 0
