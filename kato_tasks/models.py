@@ -284,8 +284,8 @@ class Intent:
         frequency: How often that pattern had been learned before; -1 if that cannot be told.
         config: For a configure, the values of its keys before.
         failed: True if the server answered the call by failing.
-        rehomed: True if the call is in doubt and its session has been made anew since: no late
-            request reaches the session, but what it learned may yet show.
+        rehomed: True if the call is in doubt and its session has been made anew since, or no
+            request can be late any more: none reaches the session, but what it learned may show.
     """
 
     first: int

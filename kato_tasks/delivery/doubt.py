@@ -98,10 +98,8 @@ def _anew(
     tools: Tools, work: Work, memory: Memory, reason: str, *, old: Seen | None = None
 ) -> Work | Turn:
     """Re-home; what may have been learned stays in doubt until it can be told."""
-    intent = work.claim.intent
-    learned = intent if intent is not None and intent.pattern is not None else None
     try:
-        return rehome(tools, work, memory, reason, old=old, intent=learned)
+        return rehome(tools, work, memory, reason, old=old, intent=_learning(work))
     except Unfaithful as error:
         return _stay(tools, work, str(error))
 
@@ -111,14 +109,26 @@ def _stay(tools: Tools, work: Work, reason: str) -> Work | Turn:
     turn = _wait_out(tools, work, reason)
     if turn is not None:
         return turn
-    claim = work.claim
+    claim, intent = work.claim, _learning(work)
     to = Switch(
-        session_id=claim.session_id or "", time=claim.time, events=claim.events, reason=reason
+        session_id=claim.session_id or "",
+        time=claim.time,
+        events=claim.events,
+        reason=reason,
+        intent=None if intent is None else replace(intent, rehomed=True),
     )
     lease = insist(lambda: tools.lanes.switch(claim.lease, claim.applied, to))
     if lease is None:
         return Turn.LOST
-    return replace(work, claim=replace(claim, lease=lease, intent=None, suspect=None))
+    now = round(work.now_ms)
+    after = replace(claim, lease=lease, intent=to.intent, intent_ms=now, suspect=None)
+    return replace(work, claim=after)
+
+
+def _learning(work: Work) -> Intent | None:
+    """Return the last call if it may have made the server learn: that stays in doubt."""
+    intent = work.claim.intent
+    return intent if intent is not None and intent.pattern is not None else None
 
 
 def _wait_out(tools: Tools, work: Work, reason: str) -> Turn | None:

@@ -1,9 +1,13 @@
-"""The delivery protocol as a state machine: whatever fails between any two steps, all comes out."""
+"""The delivery protocol as a state machine: whatever fails between any two steps, all comes out.
+
+``KATO_TASKS_TEST_EXAMPLES=5000`` runs so many random examples; by default some that never change.
+"""
 
 from __future__ import annotations
 
+import os
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pytest
 import redis
@@ -12,11 +16,13 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from protocol_server import Fault
-from protocol_world import ProtocolWorld, crash, no_store, strings
+from protocol_steps import crash, no_store, outage
+from protocol_world import ProtocolWorld, strings
 
 from kato_tasks.models import Kind
 from kato_tasks.settings import Settings
 
+EXAMPLES: Final = int(os.environ.get("KATO_TASKS_TEST_EXAMPLES", "0"))
 KEYS = ("a", "b")
 CONFIGS: tuple[dict[str, Any], ...] = (
     {},
@@ -24,9 +30,14 @@ CONFIGS: tuple[dict[str, Any], ...] = (
     {"max_pattern_length": 3},
     {"max_pattern_length": 3, "stm_mode": "ROLLING"},
 )
-FAULTS = st.lists(st.sampled_from([Fault.NONE, *Fault]), max_size=3)
-HAPPENING = st.sampled_from(["crash", "no store", "take-over"])
-INTERRUPTIONS = st.dictionaries(st.integers(0, 30), HAPPENING, max_size=2)
+# Somebody else's events count as anomalies, and what they make a server learn stays.
+FAULTS = st.lists(
+    st.sampled_from([Fault.NONE, *(fault for fault in Fault if fault is not Fault.SWAPPED)]),
+    max_size=4,
+)
+HAPPENING = st.sampled_from(["crash", "no store", "outage", "take-over"])
+INTERRUPTIONS = st.dictionaries(st.integers(0, 40), HAPPENING, max_size=2)
+POISON, BREAKS = strings(["poison"]), strings(["breaks"])
 
 
 class Protocol(RuleBasedStateMachine):
@@ -38,6 +49,8 @@ class Protocol(RuleBasedStateMachine):
     @initialize(config=st.sampled_from(CONFIGS))
     def open(self, config: dict[str, Any]) -> None:
         self.world = ProtocolWorld(self.store, self.base, config=config)
+        self.world.kato.refused.add(POISON)
+        self.world.kato.fails_at.add(BREAKS)
         self._numbers = count()
 
     @rule(key=st.sampled_from(KEYS), size=st.integers(1, 5), known=st.booleans())
@@ -50,6 +63,12 @@ class Protocol(RuleBasedStateMachine):
     @rule(key=st.sampled_from(KEYS))
     def observe_nothing(self, key: str) -> None:
         self.world.append(key, Kind.OBSERVE, b'{"emotives":{"joy":0.5}}')
+
+    @rule(key=st.sampled_from(KEYS), breaks=st.booleans())
+    def observe_poison(self, key: str, *, breaks: bool) -> None:
+        # Where the server learns by itself, what breaks it is not told from a learn in doubt.
+        breaks = breaks and not self.world.spec.config
+        self.world.append(key, Kind.OBSERVE, strings([key]), BREAKS if breaks else POISON)
 
     @rule(key=st.sampled_from(KEYS), kind=st.sampled_from([Kind.LEARN, Kind.CLEAR_STM]))
     def command(self, key: str, kind: Kind) -> None:
@@ -71,8 +90,17 @@ class Protocol(RuleBasedStateMachine):
             "take-over": self.world.take_over(key),
         }
         self.world.kato.faults.extend(faults)
-        self.world.steps = {number: happenings[name] for number, name in interruptions.items()}
+        for number, name in interruptions.items():
+            self.world.steps |= outage(number) if name == "outage" else {number: happenings[name]}
         self.world.deliver(key)
+        self.world.steps = {}
+
+    @rule(full=st.booleans())
+    def deliver_without_its_store(self, *, full: bool) -> None:
+        self.world.kato.full, self.world.kato.down = full, not full
+        for key in KEYS:
+            self.world.deliver(key)
+        self.world.kato.full = self.world.kato.down = False
 
     @rule()
     def land(self) -> None:
@@ -87,7 +115,7 @@ class Protocol(RuleBasedStateMachine):
         assert problems == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 + EXAMPLES)
 def test_whatever_fails_between_any_two_steps_all_comes_out(
     store: redis.Redis, settings: Settings
 ) -> None:
@@ -95,7 +123,8 @@ def test_whatever_fails_between_any_two_steps_all_comes_out(
     run_state_machine_as_test(
         Protocol,
         settings=example_settings(
-            max_examples=150,
+            max_examples=EXAMPLES or 150,
+            derandomize=not EXAMPLES,
             stateful_step_count=25,
             phases=[Phase.explicit, Phase.generate, Phase.shrink],
             deadline=None,
