@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from integration_site import Site, environment, numbered
+from integration_site import Processes, Site, environment, numbered
 
 from kato_tasks.testing import wait_until
 from kato_tasks.worker import names
@@ -35,11 +35,12 @@ def test_celerys_own_command_reaches_a_worker(site: Site) -> None:
     assert json.loads(answered.stdout) == {nodename: {"ok": "pong"}}
 
 
-def test_a_worker_has_the_nine_tasks_and_three_queues(site: Site) -> None:
+def test_a_worker_has_the_ten_tasks_and_three_queues(site: Site) -> None:
     nodename = site.workers[0].nodename
     inspect = site.app.control.inspect(destination=[nodename], timeout=5)
     assert sorted((inspect.registered() or {})[nodename]) == [
         "kato_tasks.clear_stm",
+        "kato_tasks.configure",
         "kato_tasks.create_session",
         "kato_tasks.delete_session",
         "kato_tasks.deliver",
@@ -64,12 +65,22 @@ def test_a_pickled_message_is_refused(site: Site, key: str) -> None:
 
 
 @pytest.fixture
-def rabbit_site(make_site: Callable[..., Site]) -> Iterator[Site]:
-    """A site with RabbitMQ as its broker; what it made there is deleted in the end."""
+def make_rabbit_site(make_site: Callable[..., Site]) -> Iterator[Callable[..., Site]]:
+    """Makes sites with RabbitMQ as their broker; what they made there is deleted in the end."""
     if not AMQP_URL:
         pytest.skip("KATO_TASKS_TEST_AMQP_URL names no RabbitMQ")
-    site = make_site(workers=1, broker_url=AMQP_URL, sweep_interval=3600)
-    yield site
+    made: list[Site] = []
+
+    def make(**options: Any) -> Site:  # noqa: ANN401 - settings
+        made.append(make_site(broker_url=AMQP_URL, **options))
+        return made[-1]
+
+    yield make
+    for site in made:
+        _tidy(site)
+
+
+def _tidy(site: Site) -> None:
     for worker in site.workers:
         worker.terminate()
     with site.app.connection_for_write() as connection:
@@ -80,9 +91,27 @@ def rabbit_site(make_site: Callable[..., Site]) -> Iterator[Site]:
         channel.exchange_delete(queue_name(site.settings, names.Queue.BULK))
 
 
-def test_rabbitmq_can_be_the_broker(rabbit_site: Site, key: str) -> None:
+def test_rabbitmq_can_be_the_broker(make_rabbit_site: Callable[..., Site], key: str) -> None:
     """Wake-ups and tasks go through it; no sweep helps here."""
+    rabbit_site = make_rabbit_site(workers=1, sweep_interval=3600)
     rabbit_site.kato.session(key).observe_many(numbered(50)).wait()
     seq = rabbit_site.send(names.OBSERVE, key, {"strings": ["50"]})["seq"]
     wait_until(lambda: rabbit_site.record(key).applied == seq)
     assert rabbit_site.symbols(key) == [str(number) for number in range(51)]
+
+
+def test_over_rabbitmq_a_killed_worker_costs_time_only(
+    make_rabbit_site: Callable[..., Site], processes: Processes, key: str
+) -> None:
+    """It is killed in the middle of its calls; another one looks what became of the last."""
+    slow = processes.devserver("--cost-ms", "10", "--cost-per-observation-ms", "5")
+    site = make_rabbit_site(server=slow, batch_commands=20, lease=1.0)
+    first = site.start_worker()
+    receipt = site.kato.session(key).observe_many(numbered(200))
+    wait_until(lambda: site.record(key).applied > 0)
+    first.child.kill()
+    site.start_worker()
+    receipt.wait()
+    assert site.stm(key) == [[str(number)] for number in range(200)]
+    assert site.record(key).applied == 200
+    slow.close()
