@@ -122,7 +122,8 @@ class _History:
         if self.begun:
             # One without a number stands for many that are too old to be known any more.
             numbered = [one for one in entries if one.replayed and one.number is not None]
-            self._rebuild([step for one in numbered for step in _steps(one)])
+            replayed = [step for one in numbered for step in _steps(one)]
+            self._rebuild(replayed) if replayed else self._begin_anew(entries)
         self.begun = True
         self.lost = bool(entries) and entries[-1].kind == _LOST
         for one in entries:
@@ -131,15 +132,19 @@ class _History:
             if not one.replayed and not cleaned:
                 self.steps += _steps(one)
 
+    def _begin_anew(self, entries: Sequence[Entry]) -> None:
+        """Forget what came after the last emptying, unless the end of it cannot be in an audit."""
+        delivered = (one.number for one in entries if one.number is not None)
+        last, first = self.steps[-1].number if self.steps else None, next(delivered, None)
+        ended = self.lost and last in self.ends
+        if ended and last is not None and first is not None and first > last:
+            self.steps.append(EMPTIED)
+        else:
+            del self.steps[_last_emptied(self.steps) :]
+
     def _rebuild(self, replayed: Sequence[Step]) -> None:
         """Forget what a rebuilt session does not have, and see that it has all the rest."""
         emptied = _last_emptied(self.steps)
-        if not replayed:
-            if self.lost and self.steps and self.steps[-1].number in self.ends:
-                self.steps.append(EMPTIED)
-            else:
-                del self.steps[emptied:]
-            return
         # The first of several counts: what came again came when nobody was bound to it.
         places: dict[int | None, int] = {}
         for place, step in enumerate(self.steps, start=1):

@@ -130,3 +130,5 @@ def test_the_end_of_a_session_that_was_lost_before_is_in_no_audit() -> None:
     assert labels(effective(lineage, "b", ends={2})) == [1, 2, "!2", 3]
     assert labels(effective(lineage, "b", ends={1})) == [3]
     assert labels(effective((incarnation("a", 1, 2), lineage[1]), "b", ends={2})) == [3]
+    again = (incarnation("a", 1, "clear_stm", 2, "gone"), incarnation("b", 2, 3, at=9))
+    assert labels(effective(again, "b", ends={1, 2})) == [1, "!1", 2, 3]
