@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -21,6 +22,7 @@ from kato_tasks.chaos.expecting import Expected, expect
 from kato_tasks.chaos.judging import Evidence, Finding, judge
 from kato_tasks.chaos.reading import Found, Reader
 from kato_tasks.delivery import Deliverer, LeaseKeeper
+from kato_tasks.errors import StoreUnavailable
 from kato_tasks.kato import KatoClient
 from kato_tasks.keys import Keys
 from kato_tasks.lanes import Lanes
@@ -202,16 +204,21 @@ class Site:
         self._session.configure({"recall_threshold": 0.2})
         self._configured += 1
 
-    def deliver(self) -> Turn:
-        """Deliver one turn."""
-        return self.services.deliverer.deliver(self.key)
+    def deliver(self) -> Turn | None:
+        """Deliver one turn; None if the store was away on the way."""
+        try:
+            return self.services.deliverer.deliver(self.key)
+        except StoreUnavailable:
+            self._end_lease()
+            return None
 
     def drain(self, client: KatoClient | None = None) -> None:
         """Deliver as workers do, until nothing waits; over a client of the caller's, maybe."""
-        worker = self.services.deliverer
+        deliver = self.deliver
         if client is not None:
             worker = self._worker(self.services.lanes, lambda _: client)
-        wait_until(lambda: worker.deliver(self.key) is Turn.DONE, timeout=30)
+            deliver = partial(worker.deliver, self.key)
+        wait_until(lambda: deliver() is Turn.DONE, timeout=30)
 
     def go_on(self, *, seconds: float) -> None:
         """Deliver what waits, and further observations until some time has passed."""
@@ -232,8 +239,7 @@ class Site:
         worker = self._worker(lanes, self.services.clients)
         with pytest.raises(Crash):
             worker.deliver(self.key)
-        keys = Keys(prefix=self.settings.prefix, shards=self.settings.shards)
-        self._store.delete(keys.session(self.key).lease)
+        self._end_lease()
 
     @property
     def record(self) -> SessionRecord:
@@ -268,6 +274,10 @@ class Site:
         with Reader(self.server.url) as reader:
             names = self._expected().patterns
             return [reader.frequency(name, self._member.node) for name in names]
+
+    def _end_lease(self) -> None:
+        keys = Keys(prefix=self.settings.prefix, shards=self.settings.shards)
+        self._store.delete(keys.session(self.key).lease)
 
     def _worker(self, lanes: Lanes, client: Callable[[str], KatoClient]) -> Deliverer:
         services = self.services

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import redis
 from protocol_expected import REFUSED, Expected, symbols
+from protocol_losing import again
 from protocol_server import FaultyKato
 from protocol_steps import LANES, NODES, Crash, Frozen, Happening, Interrupted
 
@@ -108,7 +109,7 @@ class ProtocolWorld:
     def append(self, key: str, kind: Kind, *payloads: bytes) -> Appended:
         """Accept commands, and say what they must do."""
         group = Group(command_id=f"c{next(self._ids)}", kind=kind, payloads=payloads or (b"",))
-        answer = self.accept(key, group)
+        answer = again(lambda: self.accept(key, group))
         first = answer.groups[0].first
         expected = self.expected.setdefault(key, self._fresh())
         self._receipts.append((key, group.command_id, first))
@@ -134,12 +135,13 @@ class ProtocolWorld:
         self.trace = []
         return self._deliver(key)
 
-    def freeze(self, key: str, at: str) -> Frozen:
-        """Let a worker deliver until a step, and stand still there; its lease runs out."""
+    def freeze(self, key: str, at: str, *, keeps_lease: bool = False) -> Frozen:
+        """Let a worker deliver until a step, and stand still there until its lease has run out."""
         frozen = Frozen(at, lambda: self._deliver(key))
         self._frozen[frozen.thread] = frozen
         frozen.start()
-        self.kill(key)
+        if not keeps_lease:
+            self.kill(key)
         return frozen
 
     def worker(self, lanes: Any = None, nodes: Any = None) -> Deliverer:  # noqa: ANN401 - or what stands for them
@@ -168,16 +170,24 @@ class ProtocolWorld:
         def happen() -> None:
             self.steps = {}
             self.kill(key)
-            self.worker().deliver(key)
+            self.turn(key)
 
         return happen
 
     def drain(self) -> None:
         """Deliver without interruptions until nothing waits, or nothing moves any more."""
         for _ in range(_ROUNDS):
-            turns = [self.worker().deliver(key) for key in self.expected]
+            turns = [self.turn(key) for key in self.expected]
             if all(turn is Turn.DONE for turn in turns):
                 return
+
+    def turn(self, key: str) -> Turn | None:
+        """Deliver one turn without interruptions; None if the store was away on the way."""
+        try:
+            return self.worker().deliver(key)
+        except StoreUnavailable:
+            self.kill(key)
+            return None
 
     def finish(self) -> None:
         """Let all leases run out, and deliver all that is left without any more faults."""

@@ -34,7 +34,7 @@ def test_it_is_noticed_too_where_a_worker_has_died_over_the_call(world: Protocol
     world.observe("a", "1")
     world.freeze("a", "before observe").thaw(dies=True)
     world.kato.observe(world.record("a").session_id or "", STRANGER)
-    assert world.worker().deliver("a") is Turn.DONE
+    assert world.turn("a") is Turn.DONE
     assert world.record("a").rehomed == 1
     assert world.verdict() == []
 

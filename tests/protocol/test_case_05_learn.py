@@ -72,10 +72,10 @@ def test_two_sessions_that_learn_the_same_pattern_do_not_count_for_each_other(
     about_to_learn(world, "a")
     about_to_learn(world, "b")
     frozen = world.freeze("a", "before learn")
-    assert world.worker().deliver("b") is Turn.PAUSED
+    assert world.turn("b") is Turn.PAUSED
     world.kato.faults.append(fault)
     frozen.thaw(dies=True)
-    assert world.worker().deliver("b") is Turn.PAUSED
+    assert world.turn("b") is Turn.PAUSED
     world.finish()
     assert list(world.patterns.values()) == [2]
     assert world.verdict() == []
