@@ -120,8 +120,9 @@ def open_source(name: str) -> Iterator[BinaryIO]:
         return
     try:
         file = Path(name).open("rb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        # A ValueError for a name that has a NUL, which no file has.
+        reason = getattr(error, "strerror", None) or str(error)
         raise InvalidInput(
             f"file {name!r}", f"cannot be read ({reason})", "a readable file"
         ) from None
@@ -160,6 +161,10 @@ def read_events(
                 yield Problem(source=source, line=number, reason=str(error))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         reason = f"the gzip data ends or breaks here ({error}); what comes after is not read."
+        yield Problem(source=source, line=number + 1, reason=reason)
+    except OSError as error:
+        why = error.strerror or str(error)
+        reason = f"the file cannot be read on from here ({why}); what comes after is not read."
         yield Problem(source=source, line=number + 1, reason=reason)
 
 
