@@ -32,7 +32,7 @@ from kato_tasks import naming
 from kato_tasks.errors import InvalidInput
 from kato_tasks.kato import validate_config
 from kato_tasks.kato.config import validate_ttl
-from kato_tasks.observations import Observation, encode_observation, explain
+from kato_tasks.observations import Observation, encode_observation, explain, shown
 
 STDIN: Final = "-"
 _GZIP: Final = b"\x1f\x8b"
@@ -213,14 +213,26 @@ def _event(number: int, line: bytes, limit: int, max_bytes: int) -> Event:
 def _parsed(line: bytes) -> object:
     allowed = "one JSON object a line"
     try:
-        fields = json.loads(line.decode("utf-8-sig"))
+        fields = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_named_once)
     except UnicodeDecodeError as error:
         raise InvalidInput("line", f"is no UTF-8 at byte {error.start}", allowed) from None
     except json.JSONDecodeError as error:
         problem = f"is no JSON ({error.msg} at column {error.colno})"
         raise InvalidInput("line", problem, allowed) from None
+    except InvalidInput:
+        raise
     except (RecursionError, ValueError) as error:
         raise InvalidInput("line", f"cannot be read ({error})", allowed) from None
     if not isinstance(fields, dict):
         raise InvalidInput("line", f"is a JSON {type(fields).__name__}", allowed)
+    return fields
+
+
+def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the fields of a JSON object; of a name given twice one value would be lost."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput("line", f"has the name {shown(twice)} twice", "every name once")
     return fields
