@@ -98,6 +98,7 @@ def _workers(settings: Settings) -> dict[str, Any]:
         # Deliveries wait for HTTP most of their time: threads do it at a tenth of the memory.
         "worker_pool": "threads",
         "worker_concurrency": settings.worker_threads,
+        "worker_consumer": "kato_tasks.worker.consumer:Unstoppable",
         "worker_prefetch_multiplier": 1,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
