@@ -58,8 +58,8 @@ def queue_name(settings: Settings, queue: Queue) -> str:
 def _configuration(settings: Settings) -> dict[str, Any]:
     names = {queue: queue_name(settings, queue) for queue in Queue}
     return {
-        "broker_url": settings.broker,
-        "result_backend": settings.redis_url,
+        "broker_url": ";".join(map(_verified, settings.broker.split(";"))),
+        "result_backend": _verified(settings.redis_url),
         **_messages(),
         "task_queues": [KombuQueue(name, routing_key=name) for name in names.values()],
         "task_default_queue": names[Queue.BULK],
@@ -78,6 +78,14 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         # In memory: the sweep needs no past, and Celery's file is a pickle that runs what it holds.
         "beat_scheduler": "celery.beat:Scheduler",
     }
+
+
+def _verified(url: str) -> str:
+    """Return a URL that says of TLS what the store's own client takes for granted."""
+    # Left to themselves, kombu would trust any certificate, and Celery's results refuse to start.
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
 
 
 def _messages() -> dict[str, Any]:
@@ -125,6 +133,9 @@ def _transport(settings: Settings) -> dict[str, Any]:
             "interval_max": 0.1,
         },
     }
+    if settings.broker.startswith("amqps://"):
+        # None stands for the broker's own name, which is then compared with the certificate's.
+        conf["broker_use_ssl"] = {"server_hostname": None}
     if settings.broker.startswith(_REDIS):
         conf["broker_transport_options"] |= {
             "visibility_timeout": _VISIBILITY,
