@@ -91,6 +91,8 @@ def encode_observations(
     Raises:
         InvalidInput: As for :func:`encode_observation`; the sentence counts from 0.
     """
+    if not isinstance(observations, Iterable):
+        raise InvalidInput("observations", f"are {shown(observations)}", "a list of observations")
     return tuple(
         encode_observation(item, max_bytes=max_bytes, subject=f"observation {index}:")
         for index, item in enumerate(observations)
@@ -107,9 +109,28 @@ def explain(error: ValidationError, subject: str = "") -> InvalidInput:
     first = error.errors(include_url=False)[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidInput):
-        return InvalidInput(f"{subject} {cause.subject}".strip(), cause.problem, cause.allowed)
-    place = _place(first["loc"])
+        place = _cut(_writable(cause.subject))
+        return InvalidInput(f"{subject} {place}".strip(), cause.problem, cause.allowed)
+    place = _cut(_place(first["loc"]))
     return InvalidInput(f"{subject} {place}".strip() or "input", _problem(first), _allowed(first))
+
+
+def shown(value: object) -> str:
+    """Return any value as a sentence may show it: cut, and without lone surrogates."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - what others' code raises is not the caller's mistake
+        # Nested beyond the interpreter's stack, an integer beyond its 4300 digits, a bad repr.
+        return f"a {type(value).__name__} that cannot be shown"
+    return _writable(_cut(text))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _writable(text: str) -> str:
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _checked(observation: ObservationLike, subject: str) -> Observation:
@@ -128,22 +149,13 @@ def _place(location: Sequence[int | str]) -> str:
             place += f"[{part}]"
         else:
             place += f".{part}" if place else str(part)
-    return place if len(place) <= _SHOWN else place[:_SHOWN] + "…"
+    return place
 
 
 def _problem(detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return "is missing"
-    shown = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _shown(detail["input"]))
-    return f"is {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}"
-
-
-def _shown(value: object) -> str:
-    try:
-        return repr(value)
-    except (RecursionError, ValueError):
-        # Nested beyond the interpreter's stack, or an integer beyond its 4300 digits.
-        return f"a {type(value).__name__} too large to show"
+    return f"is {shown(detail['input'])}"
 
 
 _ALLOWED: Final = {

@@ -32,7 +32,7 @@ from kato_tasks import naming
 from kato_tasks.errors import InvalidInput
 from kato_tasks.kato import validate_config
 from kato_tasks.kato.config import validate_ttl
-from kato_tasks.observations import Observation, encode_observation, explain
+from kato_tasks.observations import Observation, encode_observation, explain, shown
 
 STDIN: Final = "-"
 _GZIP: Final = b"\x1f\x8b"
@@ -120,8 +120,9 @@ def open_source(name: str) -> Iterator[BinaryIO]:
         return
     try:
         file = Path(name).open("rb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        # A ValueError for a name that has a NUL, which no file has.
+        reason = getattr(error, "strerror", None) or str(error)
         raise InvalidInput(
             f"file {name!r}", f"cannot be read ({reason})", "a readable file"
         ) from None
@@ -151,7 +152,8 @@ def read_events(
     number = 0
     try:
         for number, line in enumerate(_lines(_unpacked(file), limit), start=1):
-            if not line.strip():
+            # Of a line that is too long only the beginning is here: it may be blank by chance.
+            if not line.strip() and len(line) <= limit:
                 continue
             try:
                 yield _event(number, line, limit, max_observation_bytes)
@@ -159,6 +161,10 @@ def read_events(
                 yield Problem(source=source, line=number, reason=str(error))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         reason = f"the gzip data ends or breaks here ({error}); what comes after is not read."
+        yield Problem(source=source, line=number + 1, reason=reason)
+    except OSError as error:
+        why = error.strerror or str(error)
+        reason = f"the file cannot be read on from here ({why}); what comes after is not read."
         yield Problem(source=source, line=number + 1, reason=reason)
 
 
@@ -207,14 +213,26 @@ def _event(number: int, line: bytes, limit: int, max_bytes: int) -> Event:
 def _parsed(line: bytes) -> object:
     allowed = "one JSON object a line"
     try:
-        fields = json.loads(line.decode("utf-8-sig"))
+        fields = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_named_once)
     except UnicodeDecodeError as error:
         raise InvalidInput("line", f"is no UTF-8 at byte {error.start}", allowed) from None
     except json.JSONDecodeError as error:
         problem = f"is no JSON ({error.msg} at column {error.colno})"
         raise InvalidInput("line", problem, allowed) from None
+    except InvalidInput:
+        raise
     except (RecursionError, ValueError) as error:
         raise InvalidInput("line", f"cannot be read ({error})", allowed) from None
     if not isinstance(fields, dict):
         raise InvalidInput("line", f"is a JSON {type(fields).__name__}", allowed)
+    return fields
+
+
+def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the fields of a JSON object; of a name given twice one value would be lost."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput("line", f"has the name {shown(twice)} twice", "every name once")
     return fields

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from kato_tasks.errors import InvalidInput
 from kato_tasks.models import PredictionMode
+from kato_tasks.naming import check_key
 from kato_tasks.observations import Observation, explain
 
 MAX_FAN_OUT = 10_000
@@ -86,7 +87,8 @@ class FanOutArguments(_Arguments):
 class PredictArguments(_Arguments):
     """A question for predictions."""
 
-    key: str
+    # The other tasks make a session of their key, and that checks it.
+    key: Annotated[str, AfterValidator(check_key)]
     after: int | None = Field(default=None, ge=0)
     timeout: float = Field(default=30.0, gt=0, le=300)
 
