@@ -156,6 +156,10 @@ def validate_config(config: Mapping[str, object]) -> dict[str, JsonValue]:
         InvalidInput: For the first key or value that the server would drop, ignore or
             misread (kato-api 3); its subject is ``config.<key>``.
     """
+    if not isinstance(config, Mapping):
+        raise InvalidInput(
+            "config", f"is of type {type(config).__name__}", "keys with their values"
+        )
     return {key: _checked(key, value) for key, value in config.items()}
 
 

@@ -36,7 +36,7 @@ def make_spec(  # noqa: PLR0913 - the options of a session
         UnknownInstance: No such instance is configured.
     """
     naming.check_node(node)
-    overrides, mode = _split_config(settings, config or {}, predictions)
+    overrides, mode = _split_config(settings, {} if config is None else config, predictions)
     return SessionSpec(
         node=node,
         instance=_choose_instance(settings, node, instance),
@@ -72,7 +72,7 @@ def _split_config(
     predictions: PredictionMode | str | None,
 ) -> tuple[Mapping[str, JsonValue], PredictionMode]:
     """Take ``process_predictions`` out: when predictions are computed is our own option."""
-    overrides = validate_config(config) if config else {}
+    overrides = validate_config(config)
     wanted = overrides.pop(_PREDICTIONS, None)
     if predictions is not None:
         return overrides, _check_mode(predictions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -179,6 +180,20 @@ def test_any_value_as_a_command_id(
     assert len(world.lane("a")) == (1 if again.repeated else 2)
 
 
+@cases(60)
+@given(config=anything)
+def test_any_value_as_a_change_of_config(
+    make_world: MakeWorld,
+    config: Any,  # noqa: ANN401
+) -> None:
+    world = make_world()
+    if accepted(lambda: world.sessions.session("a").configure(config)) is None:
+        assert world.is_untouched()
+    else:
+        [command] = world.lane("a")
+        assert json.loads(command.payload) == config
+
+
 def commands_of(world: World) -> dict[Kind, Callable[[Any], Receipt]]:
     """Return how each kind of command is given."""
     session = world.sessions.session("a")
@@ -186,5 +201,6 @@ def commands_of(world: World) -> dict[Kind, Callable[[Any], Receipt]]:
         Kind.OBSERVE: lambda name: session.observe(["x"], command_id=name),
         Kind.LEARN: lambda name: session.learn(command_id=name),
         Kind.CLEAR_STM: lambda name: session.clear_stm(command_id=name),
+        Kind.CONFIGURE: lambda name: session.configure({"max_predictions": 7}, command_id=name),
         Kind.DELETE: lambda name: session.delete(command_id=name),
     }
