@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -14,6 +15,8 @@ logger: Final = logging.getLogger("kato_tasks")
 
 _STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _LONGEST_FACT: Final = 500
+_USERINFO: Final = re.compile(r"(?<=://)\S*@")
+"""Up to the last ``@`` of a word: a password may hold ``/`` and ``@`` where nobody quoted them."""
 
 _PER_DOUBLING: Final = 8
 _HIGHEST: Final = 20 * _PER_DOUBLING
@@ -22,8 +25,11 @@ _HIGHEST: Final = 20 * _PER_DOUBLING
 class FactsFormatter(logging.Formatter):
     """Appends the facts of our own events to their message, as ``name=value``, on one line.
 
+    In every line, those of others too, what stands before the host of a URL is hidden: the HTTP
+    client logs each call with the whole URL.
+
     Args:
-        inner: Formats the result, and the events of others as they are.
+        inner: Formats the result.
     """
 
     def __init__(self, inner: logging.Formatter) -> None:
@@ -41,7 +47,7 @@ class FactsFormatter(logging.Formatter):
             # A copy: other handlers get the record too.
             record = copy.copy(record)
             record.msg, record.args = " ".join([record.getMessage(), *facts]), None
-        return self._inner.format(record)
+        return _USERINFO.sub("***@", self._inner.format(record))
 
 
 def _in_a_word(value: object) -> str:

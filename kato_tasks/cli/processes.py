@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NoReturn
 
@@ -21,7 +21,8 @@ from kato_tasks.worker.celery_app import queue_name
 from kato_tasks.worker.names import Queue
 
 _PASS_ON: Final = {"ignore_unknown_options": True}
-_AUTH: Final = ("auth", "basic_auth", "oauth2_key")
+_AUTH: Final = ("auth", "basic_auth")
+"""What makes Flower ask who is there; without ``auth`` the OAuth options do nothing."""
 _SECRET: Final = ("auth", "secret", "password", "key")
 _HIDDEN: Final = "***"
 _JSON: Final = click.option(
@@ -54,13 +55,15 @@ def beat(*, as_json: bool, celery: tuple[str, ...]) -> None:
 
 
 @click.command(context_settings=_PASS_ON)
-@click.option("--address", default="127.0.0.1", show_default=True)
-@click.option("--port", default=5555, show_default=True)
+@click.option("--address", default="127.0.0.1", show_default=True, envvar="FLOWER_ADDRESS")
+@click.option("--port", default=5555, show_default=True, envvar="FLOWER_PORT")
 @_JSON
 @click.argument("celery", nargs=-1, type=click.UNPROCESSED)
 def flower(*, address: str, port: int, as_json: bool, celery: tuple[str, ...]) -> None:
     """Run Flower; further arguments go to Flower. Beyond loopback it needs authentication."""
-    if not _is_loopback(address) and not _has_authentication(celery):
+    given = _flower_options(celery)
+    address = given.get("address", address)
+    if not _is_loopback(address) and not _has_authentication(given):
         raise InvalidInput(
             "address",
             f"is {address}, where everybody could read and stop your tasks",
@@ -114,6 +117,17 @@ def _is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-def _has_authentication(arguments: tuple[str, ...]) -> bool:
-    given = {part.lstrip("-").partition("=")[0].replace("-", "_") for part in arguments}
-    return any(name in given or os.environ.get(f"FLOWER_{name.upper()}") for name in _AUTH)
+def _flower_options(arguments: Sequence[str]) -> dict[str, str]:
+    """Return what Flower will read, by its names; of several values the last one counts."""
+    options: dict[str, str] = {}
+    for argument in arguments:
+        if not argument.startswith("-"):
+            # Flower reads nothing after such a word, not even a password that stands there.
+            raise InvalidInput("argument", f"{argument!r} is no option", "--name=value of Flower")
+        name, _, value = argument.lstrip("-").partition("=")
+        options[name.replace("-", "_")] = value
+    return options
+
+
+def _has_authentication(given: Mapping[str, str]) -> bool:
+    return any(given.get(name, os.environ.get(f"FLOWER_{name.upper()}")) for name in _AUTH)

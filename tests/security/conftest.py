@@ -22,7 +22,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a development server."""
     shared = Site(tmp_path_factory.mktemp("server"))
-    yield shared.devserver()
+    yield shared.devserver().url
     shared.close()
 
 

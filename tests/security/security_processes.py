@@ -80,6 +80,14 @@ class Done:
         return self.out + self.err
 
 
+@dataclass(frozen=True, kw_only=True)
+class DevServer:
+    """A development server: its URL, and its process."""
+
+    url: str
+    process: Running
+
+
 class Site:
     """Starts processes under some variables; whatever of them is left is killed in the end.
 
@@ -117,12 +125,12 @@ class Site:
         assert worker.running, worker.output
         return worker
 
-    def devserver(self) -> str:
-        """Start a development server; its URL."""
+    def devserver(self) -> DevServer:
+        """Start a development server."""
         command = (sys.executable, "-m", "kato_tasks.devserver", "--port", "0", "--json")
         server = self.start("devserver", *command, env=os.environ)
         server.says('"url"')
-        return str(json.loads(server.output)["url"])
+        return DevServer(url=json.loads(server.output)["url"], process=server)
 
     def run(self, *command: str, env: Mapping[str, str], timeout: float = 60.0) -> Done:
         """Run a command to its end."""

