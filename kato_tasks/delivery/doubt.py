@@ -98,6 +98,9 @@ def _anew(
     tools: Tools, work: Work, memory: Memory, reason: str, *, old: Seen | None = None
 ) -> Work | Turn:
     """Re-home; what may have been learned stays in doubt until it can be told."""
+    if work.anew:
+        # It has not helped: the server loses again what it has just been given.
+        return pause(tools, work, reason, doubt=reason)
     try:
         return rehome(tools, work, memory, reason, old=old, intent=_learning(work))
     except Unfaithful as error:

@@ -87,7 +87,7 @@ def rehome(  # noqa: PLR0913 - what it is made of, why, and what stays open
         intent_ms=round(work.now_ms),
         suspect=None,
     )
-    return replace(work, claim=after, calls=work.calls + _CALLS)
+    return replace(work, claim=after, calls=work.calls + _CALLS, anew=True)
 
 
 def _make(client: KatoClient, work: Work, memory: Memory, old: Seen | None) -> str:

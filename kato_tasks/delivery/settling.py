@@ -109,7 +109,7 @@ def _settle(
         commands=tuple(commands),
         intent=None,
     )
-    return replace(work, claim=after, calls=0, going_on=True)
+    return replace(work, claim=after, calls=0, going_on=True, anew=False)
 
 
 def _counts(work: Work, batch: Sequence[Command]) -> dict[str, int]:

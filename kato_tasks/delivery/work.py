@@ -47,6 +47,7 @@ class Work:
         calls: HTTP calls made and not yet counted by a settlement.
         hold: The right to call the session's node.
         going_on: True once a call of this turn is settled.
+        anew: True if the session was made anew in this turn, and no call is settled since.
     """
 
     claim: Claim
@@ -55,6 +56,7 @@ class Work:
     calls: int = 0
     hold: NodeHold = field(default_factory=NodeHold)
     going_on: bool = False
+    anew: bool = False
 
     @property
     def key(self) -> str:

@@ -73,7 +73,7 @@ class FaultyKato(FakeKato):
         full: Its session store takes no more writes (kato-api 9).
         fails_at: Observations at which it always fails.
         unlike: Vectors get other symbols in each session: their neighbours are others by then.
-        lifetimes: The time to live that each session was created with, seconds.
+        lifetimes: The times to live that sessions were asked for with, seconds.
         step: Called before and after every call, to crash its caller there.
     """
 
@@ -86,7 +86,7 @@ class FaultyKato(FakeKato):
         self.full = False
         self.fails_at: set[bytes] = set()
         self.unlike = False
-        self.lifetimes: dict[str, int | None] = {}
+        self.lifetimes: list[int | None] = []
         self.step: Callable[[str], None] = lambda _: None
 
     def land(self) -> None:
@@ -102,11 +102,10 @@ class FaultyKato(FakeKato):
         ttl_seconds: int | None = None,
         metadata: Mapping[str, JsonValue] | None = None,
     ) -> CreatedSession:
-        created = super().create_session(
+        self.lifetimes.append(ttl_seconds)
+        return super().create_session(
             node_id=node_id, config=config, ttl_seconds=ttl_seconds, metadata=metadata
         )
-        self.lifetimes[created.session_id] = created.ttl_seconds
-        return created
 
     def look(self, session_id: str) -> Cognition:
         seen = super().look(session_id)

@@ -58,6 +58,7 @@ class ProtocolWorld:
         store: The store.
         base: Its URL, and what the prefix begins with.
         config: What the sessions are created with.
+        ttl: Their time to live at the server, seconds.
         runner: Runs the scripts; one that fails on purpose, maybe.
         overrides: Settings that differ from :data:`QUICK`.
 
@@ -75,6 +76,7 @@ class ProtocolWorld:
         base: Settings,
         *,
         config: dict[str, Any] | None = None,
+        ttl: int | None = None,
         runner: Runner | None = None,
         **overrides: object,
     ) -> None:
@@ -85,7 +87,7 @@ class ProtocolWorld:
         self.keeper = LeaseKeeper(60.0)
         self.kato = FaultyKato()
         self.kato.step = self._step
-        self.spec = SessionSpec(node=NODE, instance="default", config=config or {})
+        self.spec = SessionSpec(node=NODE, instance="default", config=config or {}, ttl=ttl)
         self.expected: dict[str, Expected] = {}
         self.patterns: Counter[str] = Counter()
         self.steps: dict[int | str, Happening] = {}
