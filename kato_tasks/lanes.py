@@ -129,13 +129,14 @@ class Lanes(Protocol):
         """
         ...
 
-    def release(
+    def release(  # noqa: PLR0913 - one value per fact that the script takes
         self,
         lease: Lease,
         *,
         pause: float = 0.0,
         most: int | None = None,
         failed: bool = False,
+        poison: bool = False,
         doubt: str = "",
     ) -> bool:
         """Give a lease back with work left; False if it was lost already.
@@ -143,8 +144,9 @@ class Lanes(Protocol):
         Args:
             lease: The lease.
             pause: Seconds before the sweep looks at the lane again.
-            most: Commands per call from now on, until one is settled; attempts count anew.
+            most: Commands per call from now on, until one is settled; failures count anew.
             failed: Count a failed attempt.
+            poison: Count it as a failure of the server at the first command, too.
             doubt: What has to be looked at before anything else is sent: the intent stays. If
                 it is empty, the intent goes: its call has not happened.
         """
@@ -271,13 +273,14 @@ class RedisLanes:
         call = calls.switch(self._of(lease.key), lease, applied, to)
         return _with_epoch(lease, self._runner.run(call))
 
-    def release(
+    def release(  # noqa: PLR0913 - one value per fact that the script takes
         self,
         lease: Lease,
         *,
         pause: float = 0.0,
         most: int | None = None,
         failed: bool = False,
+        poison: bool = False,
         doubt: str = "",
     ) -> bool:
         """See :meth:`Lanes.release`."""
@@ -287,6 +290,7 @@ class RedisLanes:
             pause=pause,
             most=most,
             failed=failed,
+            poison=poison,
             doubt=doubt,
             settings=self._settings,
         )

@@ -319,6 +319,8 @@ class Claim:
         intent: A call whose end nobody has seen; None if there is none.
         intent_ms: When that was written, epoch milliseconds by the store's clock.
         suspect: Why the server-side session may not be what we know of it; None if it is.
+        failures: How often the server failed at the first command itself since the last call that
+            was settled.
     """
 
     lease: Lease
@@ -335,6 +337,7 @@ class Claim:
     intent: Intent | None = None
     intent_ms: int = 0
     suspect: str | None = None
+    failures: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from kato_tasks.delivery.learning import UNKNOWN, frequency
 from kato_tasks.delivery.looking import Found, Verdict, look
 from kato_tasks.delivery.memory import Memory, entries, recall
 from kato_tasks.delivery.poison import try_again
-from kato_tasks.delivery.rehome import Seen, Unfaithful, rehome
+from kato_tasks.delivery.rehome import OtherSymbols, Seen, rehome
 from kato_tasks.delivery.settling import go_on, park, pause, without_intent
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import KatoError
@@ -103,7 +103,7 @@ def _anew(
         return pause(tools, work, reason, doubt=reason)
     try:
         return rehome(tools, work, memory, reason, old=old, intent=_learning(work))
-    except Unfaithful as error:
+    except OtherSymbols as error:
         return _stay(tools, work, str(error))
 
 
@@ -182,10 +182,7 @@ def _adopt_learn(tools: Tools, work: Work, intent: Intent, journal: Journal) -> 
     observed = entries(batch) if intent.kind is Kind.OBSERVE else ()
     mark = JournalEntry(kept=done.learned or 0)
     memory = recall(Journal(entries=(*journal.entries, *observed, mark), cut=journal.cut))
-    try:
-        step = rehome(tools, work, memory, "its learn has counted", intent=intent)
-    except Unfaithful as error:
-        return pause(tools, work, str(error), doubt=str(error))
+    step = rehome(tools, work, memory, "its learn has counted", intent=intent)
     if not isinstance(step, Work):
         return step
     return go_on(tools, step, batch, replace(done, time=memory.time, events=len(memory.events)))

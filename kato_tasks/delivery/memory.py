@@ -48,7 +48,8 @@ class Memory:
     def ends(self, stm: Sequence[Sequence[str]]) -> bool:
         """Tell whether a server's short-term memory ends with this one."""
         tail = stm[len(stm) - len(self.events) :] if self.events else []
-        return tuple(self._named(event) for event in tail) == self.events
+        # Both sides: a caller's own string may look like the symbol of a vector.
+        return [self._named(event) for event in tail] == [self._named(own) for own in self.events]
 
     def _named(self, event: Sequence[str]) -> Event:
         return tuple(event) if self.exact else nameless(event)

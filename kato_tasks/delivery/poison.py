@@ -26,10 +26,11 @@ def try_again(tools: Tools, work: Work, batch: Sequence[Command], reason: str) -
     claim = work.claim
     if len(batch) > 1:
         return _halve(tools, work, len(batch), seconds=tools.backoff.pause(claim.attempts))
-    if claim.attempts + 1 < tools.settings.poison_attempts:
-        return pause(tools, work, reason)
+    # Calls that were not made say nothing of the command: only failures at itself count.
+    if claim.failures + 1 < tools.settings.poison_attempts:
+        return pause(tools, work, reason, poison=True)
     if not takes_others(tools.client(claim.spec.instance), claim.spec):
-        return pause(tools, work, reason)
+        return pause(tools, work, reason, poison=True)
     return give_up(tools, work, batch, reason)
 
 

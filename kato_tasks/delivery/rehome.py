@@ -31,6 +31,10 @@ class Unfaithful(KatoTasksError):
     """A replay gave another memory than it must."""
 
 
+class OtherSymbols(Unfaithful):
+    """A replay gave the memory that it must, but for the symbols of its vectors."""
+
+
 def rehome(  # noqa: PLR0913 - what it is made of, why, and what stays open
     tools: Tools,
     work: Work,
@@ -51,7 +55,7 @@ def rehome(  # noqa: PLR0913 - what it is made of, why, and what stays open
         intent: A call that stays in doubt.
 
     Raises:
-        Unfaithful: Only where vectors are in the memory: they have other neighbours now.
+        OtherSymbols: Vectors are in the memory, and have other neighbours now than in ``old``.
     """
     claim = work.claim
     client = tools.client(claim.spec.instance)
@@ -59,8 +63,10 @@ def rehome(  # noqa: PLR0913 - what it is made of, why, and what stays open
         session_id = _make(client, work, memory, old)
     except KatoError as error:
         return pause(tools, work, str(error), doubt=reason)
+    except OtherSymbols:
+        raise
     except Unfaithful as error:
-        return _give_up(tools, work, memory, reason, error)
+        return _give_up(tools, work, reason, error)
     if intent is not None:
         intent = replace(intent, session_id=session_id, time=memory.time, rehomed=True)
     to = Switch(
@@ -113,12 +119,10 @@ def _verify(client: KatoClient, session_id: str, memory: Memory, old: Seen | Non
     if not memory.equals(seen.stm):
         raise Unfaithful(f"a replay gave {len(seen.stm)} events that are not those it must give")
     if not memory.exact and old is not None and list(seen.stm) != list(old):
-        raise Unfaithful("a replay of vectors gave other symbols than the session had")
+        raise OtherSymbols("a replay of vectors gave other symbols than the session had")
 
 
-def _give_up(tools: Tools, work: Work, memory: Memory, reason: str, error: Unfaithful) -> Turn:
-    if not memory.exact:
-        raise error
+def _give_up(tools: Tools, work: Work, reason: str, error: Unfaithful) -> Turn:
     if work.claim.attempts < _ATTEMPTS:
         return pause(tools, work, str(error), doubt=reason)
     return park(tools, work, f"{reason}; {error}")

@@ -50,13 +50,14 @@ def refuse(tools: Tools, work: Work, command: Command, reason: str) -> Work | Tu
     return _settle(tools, work, (command,), settlement)
 
 
-def pause(tools: Tools, work: Work, reason: str, *, doubt: str = "") -> Turn:
+def pause(tools: Tools, work: Work, reason: str, *, poison: bool = False, doubt: str = "") -> Turn:
     """Give the lane back until its server can be called, or looked at.
 
     Args:
         tools: What to work with.
         work: The lane.
         reason: Why, for the log.
+        poison: The server failed at the first command itself.
         doubt: What has to be looked at; empty if nothing has happened.
     """
     seconds = tools.backoff.pause(work.claim.attempts)
@@ -65,7 +66,9 @@ def pause(tools: Tools, work: Work, reason: str, *, doubt: str = "") -> Turn:
         extra={"session": work.key, "reason": reason, "pause": round(seconds, 3)},
     )
     release = tools.lanes.release
-    insist(lambda: release(work.claim.lease, pause=seconds, failed=True, doubt=doubt))
+    insist(
+        lambda: release(work.claim.lease, pause=seconds, failed=True, poison=poison, doubt=doubt)
+    )
     return Turn.PAUSED
 
 
@@ -106,6 +109,7 @@ def _settle(
         applied=claim.applied + len(batch),
         most=tools.settings.batch_commands,
         attempts=0,
+        failures=0,
         commands=tuple(commands),
         intent=None,
     )

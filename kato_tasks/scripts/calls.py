@@ -157,7 +157,7 @@ def claim(  # noqa: PLR0913 - one value per fact that the script takes
 def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
     """Return what the claim script answered when the lane is ours."""
     _, now_ms, spec, sid, time, events, epoch, applied, lowered, attempts, *rest = reply
-    learning, intent, intent_ms, suspect, entries = rest
+    learning, intent, intent_ms, suspect, failures, entries = rest
     return Claim(
         lease=Lease(key=key, token=token, epoch=int(epoch)),
         spec=decode_spec(spec),
@@ -173,6 +173,7 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
         intent=decode_intent(intent) if intent else None,
         intent_ms=int(intent_ms),
         suspect=_text(suspect) or None,
+        failures=int(failures),
     )
 
 
@@ -310,6 +311,7 @@ def release(  # noqa: PLR0913 - one value per fact that the script takes
     pause: float,
     most: int | None,
     failed: bool,
+    poison: bool,
     doubt: str,
     settings: Settings,
 ) -> Call[bool]:
@@ -322,7 +324,7 @@ def release(  # noqa: PLR0913 - one value per fact that the script takes
             lease.token,
             round(pause * 1000),
             most or "",
-            int(failed),
+            2 if poison else int(failed),
             _ms(settings.retention),
             doubt,
         ],

@@ -13,7 +13,7 @@ if ARGV[4] ~= '' then
   local letter = redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[5], '*', 'key', ARGV[1],
     'seq', tonumber(redis.call('HGET', KEYS[1], 'applied')) + 1,
     'entry', redis.call('LINDEX', KEYS[2], 0), 'outcome', ARGV[4], 'parked', 1)
-  redis.call('HDEL', KEYS[1], 'intent', 'intent_ms', 'most', 'attempts')
+  redis.call('HDEL', KEYS[1], 'intent', 'intent_ms', 'most', 'attempts', 'failures')
   redis.call('HSET', KEYS[1], 'letter', letter)
   redis.call('HINCRBY', KEYS[6], 'dead_lettered', 1)
 end

@@ -83,6 +83,7 @@ class MemoryLanes:
                 intent=entry.intent,
                 intent_ms=entry.intent_ms,
                 suspect=entry.suspect,
+                failures=entry.failures,
             )
 
     def bind(self, lease: Lease, session_id: str, *, learning: Learning = _NEVER) -> Lease | None:
@@ -163,13 +164,14 @@ class MemoryLanes:
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
 
-    def release(
+    def release(  # noqa: PLR0913 - one value per fact that the script takes
         self,
         lease: Lease,
         *,
         pause: float = 0.0,
         most: int | None = None,
         failed: bool = False,
+        poison: bool = False,
         doubt: str = "",
     ) -> bool:
         """See :meth:`kato_tasks.lanes.Lanes.release`."""
@@ -180,9 +182,10 @@ class MemoryLanes:
             entry.doubt = doubt or None
             if not doubt:
                 entry.intent, entry.intent_ms = None, 0
-            entry.attempts += failed
+            entry.attempts += failed or poison
+            entry.failures += poison
             if most:
-                entry.most, entry.attempts = most, 0
+                entry.most, entry.attempts, entry.failures = most, 0, 0
             left = entry.commands or entry.bind is not None
             self._give_back(lease.key, entry, pause=pause, left=left)
             return True
@@ -198,7 +201,8 @@ class MemoryLanes:
                 seq, command = entry.applied + 1, entry.commands[0]
                 entry.letter = self._store.post(lease.key, seq, command, outcome, parked=True)
                 self._store.keep_letters(self._settings.dead_letters)
-                entry.intent, entry.intent_ms, entry.most, entry.attempts = None, 0, None, 0
+                entry.intent, entry.intent_ms, entry.most = None, 0, None
+                entry.attempts = entry.failures = 0
                 self._store.counts["dead_lettered"] += 1
             self._store.ready.pop(lease.key, None)
             self._store.counts["parked"] += 1
@@ -213,7 +217,8 @@ class MemoryLanes:
             if entry.parked is None or letter not in (None, entry.letter):
                 return False
             dead, entry.letter = entry.letter, None
-            entry.parked, entry.attempts, entry.most = None, 0, None
+            entry.parked, entry.most = None, None
+            entry.attempts = entry.failures = 0
             if dead is None:
                 entry.suspect = "unparked by hand"
             else:
@@ -357,7 +362,8 @@ class MemoryLanes:
             entry.outcomes_until = self._store.after(min(_OUTCOMES_KEPT, self._settings.retention))
             for seq in sorted(entry.outcomes)[: -self._settings.outcomes]:
                 del entry.outcomes[seq]
-        entry.intent, entry.intent_ms, entry.most, entry.attempts = None, 0, None, 0
+        entry.intent, entry.intent_ms, entry.most = None, 0, None
+        entry.attempts = entry.failures = 0
         entry.doubt = None
         entry.applied, entry.time, entry.events = positions[-1], settlement.time, settlement.events
         entry.spec = settlement.spec or entry.spec

@@ -50,6 +50,7 @@ class Entry:
     intent_ms: int = 0
     most: int | None = None
     attempts: int = 0
+    failures: int = 0
     bind: int | None = None
     events: int = 0
     learning: Learning = field(default_factory=Learning)

@@ -227,9 +227,23 @@ def test_a_lease_that_is_given_back_in_doubt_keeps_the_intent(
     assert record.doubt is None
 
 
-def test_a_lowered_limit_counts_attempts_anew(lanes: Lanes) -> None:
+def test_failures_at_a_command_itself_are_counted_apart_until_a_call_is_settled(
+    lanes: Lanes,
+) -> None:
     append(lanes, "x", "y")
     lanes.release(claim(lanes).lease, failed=True)
+    lanes.release(claim(lanes).lease, failed=True, poison=True)
+    lanes.release(claim(lanes).lease)
+    claimed = claim(lanes)
+    assert (claimed.attempts, claimed.failures) == (2, 1)
+    lanes.release(claimed.lease)
+    deliver(lanes, 1)
+    assert claim(lanes).failures == 0
+
+
+def test_a_lowered_limit_counts_attempts_anew(lanes: Lanes) -> None:
+    append(lanes, "x", "y")
+    lanes.release(claim(lanes).lease, failed=True, poison=True)
     lanes.release(claim(lanes).lease, most=1)
     claimed = claim(lanes)
-    assert (claimed.most, claimed.attempts) == (1, 0)
+    assert (claimed.most, claimed.attempts, claimed.failures) == (1, 0, 0)

@@ -231,6 +231,19 @@ def test_a_replay_that_gives_another_memory_is_not_bound() -> None:
         assert "events that are not those it must give" in (world.record().parked or "")
 
 
+def test_a_memory_with_vectors_that_a_replay_gives_otherwise_is_not_sent_again() -> None:
+    """Only the symbols of vectors may differ: else what was applied would be applied once more."""
+    with World() as world:
+        world.session().observe(["first"], vectors=[[1.0]])
+        assert world.deliver() is Turn.DONE
+        world.kato.fail("observe", LOST, applied=True)
+        world.kato.can_configure = False
+        world.kato.defaults = {"max_pattern_length": 1}
+        observe(world, "x")
+        assert [world.deliver() for _ in range(7)][-1] is Turn.PARKED
+        assert world.kato.verbs().count("observe") == 2
+
+
 def test_a_session_whose_making_failed_is_removed() -> None:
     with World() as world:
         started(world)

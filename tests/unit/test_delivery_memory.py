@@ -86,6 +86,13 @@ def test_observations_that_were_cut_off_still_count_for_the_clock() -> None:
     assert (memory.time, memory.replay) == (4, (b"{}", b"{}", b"{}", entry("x").payload))
 
 
+def test_a_string_that_looks_like_the_symbol_of_a_vector_may_stand_beside_vectors() -> None:
+    """What the server has is compared without such symbols, so what it must have is too."""
+    memory = recall(journal(entry("VCTR|mine", "b", vectors=[[1.0]])))
+    assert memory.equals([["VCTR|5ba93c", "VCTR|mine", "b"]])
+    assert not memory.equals([["VCTR|5ba93c", "VCTR|mine", "c"]])
+
+
 def test_vectors_make_a_memory_inexact_while_they_are_in_it() -> None:
     with_vectors = entry("x", vectors=[[1.0]])
     memory = recall(journal(with_vectors, entry("y")))

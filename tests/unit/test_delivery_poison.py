@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 from memory_world import World, strings
 
-from kato_tasks.errors import KatoError, ServerFault
+from kato_tasks.errors import KatoError, KatoUnreachable, ServerFault
 from kato_tasks.models import Outcome, Turn
 from kato_tasks.testing import FakeCall
 
 FAILED = ServerFault("POST", "oops", 500)
+AWAY = KatoUnreachable("POST", "refused")
 
 
 def failing_at(bad: bytes) -> Callable[[FakeCall], None]:
@@ -117,3 +118,18 @@ def test_poison_is_found_too_where_the_server_learns_by_itself(bad: int) -> None
         [made] = world.kato.sessions.values()
         good = [name for name in names if name != names[bad]]
         assert [payload.decode() for payload in made.stm] == strings(good[-1])
+
+
+def test_calls_that_were_not_made_do_not_make_poison_of_the_next_failure() -> None:
+    """After an outage one failure is one failure, however long the outage was."""
+    with World(poison_attempts=3) as world:
+        world.session().observe(["x"])
+        world.kato.on_call = failing(AWAY)
+        for _ in range(5):
+            assert world.deliver() is Turn.PAUSED
+            world.store.advance(60)
+        world.kato.on_call = lambda _: None
+        world.kato.fail("observe", FAILED)
+        assert deliver_until_done(world) == 2
+        assert world.store.dead == []
+        assert world.observed() == strings("x")
