@@ -70,11 +70,14 @@ class Effective:
         difference: How what was rebuilt differs from what had been applied before.
         destroyed: How often a session that counts was written back over newer changes, or had its
             memory replaced by another one's.
+        adopted: The numbers of observations that are known from a replay alone: the server had
+            learned them, and what came to light of that was only the pattern.
     """
 
     steps: tuple[Step, ...] = ()
     difference: Difference = field(default_factory=Difference)
     destroyed: int = 0
+    adopted: frozenset[int | None] = frozenset()
 
 
 def effective(
@@ -102,6 +105,7 @@ def effective(
         steps=labelled(step for step in found.steps if step != _DESTROYED),
         difference=found.difference,
         destroyed=destroyed,
+        adopted=frozenset(found.adopted),
     )
 
 
@@ -115,6 +119,7 @@ class _History:
     difference: Difference = field(default_factory=Difference)
     begun: bool = False
     lost: bool = False
+    adopted: set[int | None] = field(default_factory=set)
 
     def go_on(self, incarnation: Incarnation, left_at: float | None) -> None:
         """Take in the next server-side session; ``left_at`` is when the one after it was made."""
@@ -155,6 +160,7 @@ class _History:
             known -= 1
         kept = places[replayed[known - 1].number] if known else emptied
         self.steps[kept:] = replayed[known:]
+        self.adopted |= {one.number for one in replayed[known:]}
         since = [one.number for one in self.steps[_last_emptied(self.steps) :] if one.observed]
         numbers = [one.number for one in replayed]
         # A journal is bounded: what is older than its first observation may be missing.

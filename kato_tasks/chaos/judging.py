@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from kato_tasks.chaos.acceptances import Acceptance, misplaced
-from kato_tasks.chaos.checking import Incarnation, effective
+from kato_tasks.chaos.checking import Effective, Incarnation, effective
 from kato_tasks.chaos.crowd import Member
 from kato_tasks.chaos.expecting import Expected
 from kato_tasks.chaos.reading import Found
@@ -72,7 +72,7 @@ def judge(
 def _history(member: Member, expected: Expected, evidence: Evidence) -> Finding:
     ends = {step.number for step in expected.steps if step.empties}
     there = effective(evidence.lineage, evidence.bound, ends)
-    sent, applied = expected.steps, there.steps
+    sent, applied = expected.steps, tuple(_whole(expected.steps, there))
     if member.vectors:
         sent = tuple(step.nameless() for step in sent)
         applied = tuple(step.nameless() for step in applied)
@@ -85,6 +85,13 @@ def _history(member: Member, expected: Expected, evidence: Evidence) -> Finding:
         words = f"{member.key}: a session that counts was overwritten {there.destroyed} times."
         finding += Finding(difference=Difference(lost=there.destroyed), problems=(words,))
     return finding
+
+
+def _whole(sent: Sequence[Step], there: Effective) -> Iterator[Step]:
+    """Return the history, with observations of which only a faded replay is known as they were."""
+    faded = {step.faded(): step for step in sent if step.number in there.adopted}
+    for step in there.steps:
+        yield faded.get(step, step) if step.number in there.adopted else step
 
 
 def _told(

@@ -33,6 +33,12 @@ class Step:
             return self
         return Step(number=self.number, observed=self.observed.nameless())
 
+    def faded(self) -> Step:
+        """Return what a replay sends of an observation whose event has been learned."""
+        if self.observed is None:
+            return self
+        return Step(number=self.number, observed=self.observed.faded())
+
 
 EMPTIED: Final = Step()
 

@@ -80,6 +80,12 @@ class Observed:
         """True if one of its symbols is made of vectors."""
         return '"vectors":' in self.others and bool(json.loads(self.others).get("vectors"))
 
+    def faded(self) -> Observed:
+        """Return what is left of it when its event has been learned: emotives and metadata."""
+        fields = json.loads(self.others)
+        fields.pop("vectors", None)
+        return Observed(event=(), others=_one_way(fields))
+
     def nameless(self) -> Observed:
         """Return it with the names of vector symbols left out."""
         return Observed(event=nameless(self.event), others=self.others)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from chaos_histories import PLAIN, accepted, entry, incarnation, observed
 
-from kato_tasks.chaos.checking import Entry, Incarnation
+from kato_tasks.chaos.checking import REPLAY, Entry, Incarnation
 from kato_tasks.chaos.crowd import Member
 from kato_tasks.chaos.expecting import expect
 from kato_tasks.chaos.judging import Evidence, Finding, Learned, count_learns, judge
@@ -114,3 +114,16 @@ def test_an_entry_of_an_audit_without_our_number_is_not_ours() -> None:
     found = entry_of(told)
     assert (found.number, found.replayed) == (None, True)
     assert entry("clear_stm").observed is None
+
+
+def test_an_observation_that_is_known_from_its_faded_replay_alone_is_there() -> None:
+    """Its call made the server learn, and counted; its event is in the pattern alone."""
+    faded = Entry(kind="observe", source=REPLAY, number=2, observed=observed(2).faded())
+    first = incarnation("a", 1)
+    second = incarnation("b", entry(1, source=REPLAY), faded, 3, at=9)
+    taken = accepted(1, 2, 3)
+    evidence = Evidence(lineage=[first, second], bound="b", found=Found(stm=events(1, 2, 3)))
+    expected = expect(PLAIN, taken, refused=(), delivered=99)
+    assert judge(PLAIN, expected, taken, evidence) == Finding()
+    delivered = incarnation("a", 1, replace(faded, source="delivery"), 3)
+    assert finding(1, 2, 3, there=delivered, stm=(1, 2, 3)).difference.lost == 1
