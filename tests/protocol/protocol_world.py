@@ -18,7 +18,7 @@ from protocol_steps import LANES, NODES, Crash, Frozen, Happening, Interrupted
 from kato_tasks.breakers import RedisBreakers
 from kato_tasks.delivery import Deliverer, LeaseKeeper
 from kato_tasks.errors import StoreUnavailable
-from kato_tasks.keys import Keys, SessionKeys
+from kato_tasks.keys import Keys
 from kato_tasks.lanes import RedisLanes
 from kato_tasks.models import (
     Append,
@@ -45,6 +45,7 @@ QUICK: Final[dict[str, Any]] = {
     "breaker_failures": 10_000,
     "batch_commands": 3,
     "poison_attempts": 8,
+    "shards": 2,
 }
 _ROUNDS: Final = 400
 
@@ -105,8 +106,8 @@ class ProtocolWorld:
 
     def close(self) -> None:
         self.keeper.close()
-        for key in self.store.scan_iter(f"{self.settings.prefix}*", count=1000):
-            self.store.unlink(key)
+        found = list(self.store.scan_iter(f"{self.settings.prefix}*", count=10_000))
+        self.store.unlink("none", *found)
 
     def append(self, key: str, kind: Kind, *payloads: bytes) -> Appended:
         """Accept commands, and say what they must do."""
@@ -158,13 +159,8 @@ class ProtocolWorld:
 
     def kill(self, key: str) -> None:
         """Let the leases of a dead or frozen worker run out."""
-        self.store.delete(self.keys(key).lease)
-        for name in self.store.scan_iter(f"{self.settings.prefix}*:holders"):
-            self.store.delete(name)
-
-    def keys(self, key: str) -> SessionKeys:
-        """Return the Redis keys of a session."""
-        return Keys(prefix=self.settings.prefix, shards=self.settings.shards).session(key)
+        keys = Keys(prefix=self.settings.prefix, shards=self.settings.shards)
+        self.store.delete(keys.session(key).lease, keys.holders(self.spec.instance, NODE))
 
     def take_over(self, key: str) -> Happening:
         """Return what freezes the worker, lets another one do all the work, and thaws it."""

@@ -23,28 +23,31 @@ Prepare = Callable[[ProtocolWorld], None]
 
 
 def plain(world: ProtocolWorld) -> None:
-    """Accept commands of every kind for a session that is not made yet."""
-    world.observe("a", *"0123")
+    """Accept commands of most kinds for a session that is not made yet."""
+    world.observe("a", "0", "1")
     world.append("a", Kind.LEARN)
     world.append("a", Kind.CONFIGURE, b'{"recall_threshold":0.2}')
-    world.observe("a", "4")
+    world.observe("a", "2")
     world.append("a", Kind.CLEAR_STM)
-    world.observe("a", "5")
+
+
+def ended(world: ProtocolWorld) -> None:
+    """End a session, and accept a command for the next one."""
+    world.observe("a", "0")
     world.append("a", Kind.DELETE)
-    world.observe("a", "6")
+    world.observe("a", "1")
 
 
 def lost_observe(world: ProtocolWorld) -> None:
-    """Lose the second call of a session, so that it is made anew."""
-    world.observe("a", *"01234")
-    world.kato.faults.extend([Fault.NONE, Fault.NONE, Fault.LATE_WRITE])
+    """Lose the call of a session, so that it is made anew."""
+    world.observe("a", *"012")
+    world.kato.faults.extend([Fault.NONE, Fault.LATE_WRITE])
 
 
 def lost_learn(world: ProtocolWorld) -> None:
     """Lose a learn that has counted; the session is made anew twice."""
     world.observe("a", "0", "1")
     world.append("a", Kind.LEARN)
-    world.observe("a", "2")
     world.kato.faults.extend([Fault.NONE] * 4 + [Fault.LEARNS_ONLY])
 
 
@@ -75,7 +78,7 @@ def freeze_at(world: ProtocolWorld, number: int) -> dict[int | str, Happening]:
     return {number: world.take_over("a")}
 
 
-@pytest.mark.parametrize("prepare", [plain, lost_observe, lost_learn, gone, unstored])
+@pytest.mark.parametrize("prepare", [plain, ended, lost_observe, lost_learn, gone, unstored])
 @pytest.mark.parametrize("stop", [kill_at, cut_off_at, freeze_at])
 def test_a_worker_may_be_stopped_between_any_two_steps(
     make_world: MakeWorld,
@@ -83,13 +86,15 @@ def test_a_worker_may_be_stopped_between_any_two_steps(
     stop: Callable[[ProtocolWorld, int], dict[int | str, Happening]],
 ) -> None:
     for number in count():
-        world = make_world()
+        world = make_world(ttl=77)
         prepare(world)
         world.steps = stop(world, number)
         world.deliver("a")
         trace = world.trace
         world.finish()
         assert world.verdict() == [], f"step {number}: {trace[: number + 1]}"
+        # Half-made sessions too end by themselves at the server.
+        assert set(world.kato.lifetimes) == {77}
         if number >= len(trace):
             break
     assert number > 25
@@ -115,28 +120,10 @@ def test_so_may_the_one_that_comes_to_make_it_good(make_world: MakeWorld) -> Non
     assert number > 25
 
 
-@pytest.mark.parametrize("prepare", [plain, lost_observe, lost_learn])
-def test_every_session_is_made_with_the_lifetime_that_ends_it_if_it_is_left(
-    make_world: MakeWorld, prepare: Prepare
-) -> None:
-    """Half-made ones too: the server removes by itself what nobody is bound to."""
-    left = 0
-    for number in count():
-        world = make_world(ttl=77)
-        prepare(world)
-        world.steps = {number: crash}
-        world.deliver("a")
-        died = number < len(world.trace)
-        world.finish()
-        left += len(world.kato.sessions) - 1
-        assert set(world.kato.lifetimes) == {77}
-        if not died:
-            break
-    assert left > 0
-
-
 @pytest.mark.parametrize("at", ["before bind", "after bind", "before switch"])
-def test_it_expires_on_a_real_server(make_site: MakeSite, server: DevServer, at: str) -> None:
+def test_what_is_left_half_made_expires_at_a_real_server(
+    make_site: MakeSite, server: DevServer, at: str
+) -> None:
     site = make_site(server, ttl=2)
     if at == "before switch":
         site.observe(1)
