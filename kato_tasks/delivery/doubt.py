@@ -38,7 +38,9 @@ def resolve(tools: Tools, work: Work) -> Work | Turn:
     journal = tools.lanes.journal(claim.lease, claim.applied)
     if journal is None:
         return Turn.LOST
-    if intent.pattern is not None and not tools.nodes.take_learning(claim.spec, claim.lease):
+    if intent.pattern is not None and not tools.nodes.take_learning(
+        claim.spec, claim.lease, again=True
+    ):
         # The right had run out, and another has learned since: the frequency says nothing now.
         intent = replace(intent, frequency=UNKNOWN)
     if intent.rehomed:
