@@ -19,6 +19,7 @@ key           type     lifetime
 ``…:alone``   string   the retention setting after the last turn of a session that needs it
 ``…:holders`` zset     until its last hold ends: the lease time, renewed during a call; at most 100
 ``…:learner`` string   the learning_kept setting after the last learn, unless it is given back
+``…:learned`` string   the retention setting after the last learn
 ``…:breaker`` hash     until a minute after the last failure, and the longest pause and call
 ``…:callers`` zset     the lease time after the last of these processes came by; at most 1000
 ``…:shares``  hash     as long as the callers; one field for each of them
@@ -117,6 +118,10 @@ class Keys:
     def learner(self, instance: str, folded: str) -> str:
         """Return the right to learn on one node of one instance."""
         return f"{self.prefix}:{{{instance}:{folded}}}:learner"
+
+    def learned(self, instance: str, folded: str) -> str:
+        """Return which session had the right to learn on one node of one instance last."""
+        return f"{self.prefix}:{{{instance}:{folded}}}:learned"
 
     def breaker(self, instance: str) -> str:
         """Return the circuit breaker of one instance, in a slot of its own."""

@@ -90,8 +90,12 @@ class Lanes(Protocol):
         """Write down what is about to be sent; False if the lease is lost: send nothing."""
         ...
 
-    def withdraw(self, lease: Lease) -> bool:
-        """Take an intent back whose call has not happened; False if the lease is lost."""
+    def withdraw(self, lease: Lease) -> Lease | None:
+        """Take an intent back whose call has not happened.
+
+        Returns:
+            The lease to go on with, or None if it is lost.
+        """
         ...
 
     def settle(
@@ -248,9 +252,10 @@ class RedisLanes:
         """See :meth:`Lanes.intend`."""
         return self._runner.run(calls.intend(self._of(lease.key), lease, intent))
 
-    def withdraw(self, lease: Lease) -> bool:
+    def withdraw(self, lease: Lease) -> Lease | None:
         """See :meth:`Lanes.withdraw`."""
-        return self._runner.run(calls.withdraw(self._of(lease.key), lease))
+        call = calls.withdraw(self._of(lease.key), lease)
+        return _with_epoch(lease, self._runner.run(call))
 
     def settle(
         self, lease: Lease, settlement: Settlement

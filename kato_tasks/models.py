@@ -123,7 +123,7 @@ class SessionRecord:
         state: Where it is in its life.
         session_id: The server's name for it; None while it has none.
         time: KATO's ``time`` after our last acknowledged call.
-        epoch: How often the binding was switched.
+        epoch: How often the binding was switched, or a call in doubt taken back.
         appended: Commands accepted so far; the last one's position.
         applied: Commands delivered so far; the last one's position.
         created_at: Epoch seconds by the store's clock.
@@ -243,7 +243,7 @@ class Lease:
     Attributes:
         key: The session key.
         token: Random per claim; every script compares it.
-        epoch: The binding's epoch when it was claimed or last switched.
+        epoch: The binding's epoch when it was claimed or last raised.
     """
 
     key: str

@@ -80,7 +80,7 @@ class Nodes(Protocol):
         """Give a hold back; one that is lost is no error."""
         ...
 
-    def take_learning(self, spec: SessionSpec, lease: Lease) -> bool:
+    def take_learning(self, spec: SessionSpec, lease: Lease, *, again: bool = False) -> bool:
         """Take, or renew, the right to learn on the session's node.
 
         One session at a time has it, over all workers. It lasts for the ``learning_kept`` setting
@@ -91,9 +91,10 @@ class Nodes(Protocol):
         Args:
             spec: The session that is about to learn.
             lease: The lease of its lane.
+            again: Take it only if no other session has had it since this one did.
 
         Returns:
-            False if another session has it.
+            False if another session has it, or, with ``again``, may have had it meanwhile.
         """
         ...
 
@@ -149,8 +150,10 @@ class RedisNodes:
         """See :meth:`Nodes.release`."""
         self._runner.run(care_calls.release_share(hold.holders, hold.token))
 
-    def take_learning(self, spec: SessionSpec, lease: Lease) -> bool:
+    def take_learning(self, spec: SessionSpec, lease: Lease, *, again: bool = False) -> bool:
         """See :meth:`Nodes.take_learning`."""
+        if again:
+            return not self._take_learning(spec, lease, again=True)
         holder = self._take_learning(spec, lease)
         if holder and self._is_over(care_calls.holder_key(holder)):
             holder = self._take_learning(spec, lease, over=holder)
@@ -172,9 +175,13 @@ class RedisNodes:
         )
         return self._runner.run(call)
 
-    def _take_learning(self, spec: SessionSpec, lease: Lease, *, over: str = "") -> str:
-        kept, learner = self._settings.learning_kept, self._learner(spec)
-        return self._runner.run(care_calls.take_learning(learner, lease, kept, over=over))
+    def _take_learning(
+        self, spec: SessionSpec, lease: Lease, *, over: str = "", again: bool = False
+    ) -> str:
+        learned = self._keys.learned(spec.instance, fold_node(spec.node))
+        keys, settings = (self._learner(spec), learned), self._settings
+        call = care_calls.take_learning(keys, lease, settings, over=over, again=again)
+        return self._runner.run(call)
 
     def _is_over(self, key: str) -> bool:
         """Tell whether nobody works on a session and no call of it is in doubt."""

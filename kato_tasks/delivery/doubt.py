@@ -11,7 +11,7 @@ from kato_tasks.delivery.looking import Found, Verdict, look
 from kato_tasks.delivery.memory import Memory, entries, recall
 from kato_tasks.delivery.poison import try_again
 from kato_tasks.delivery.rehome import OtherSymbols, Seen, rehome
-from kato_tasks.delivery.settling import go_on, park, pause, without_intent
+from kato_tasks.delivery.settling import go_on, park, pause
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import KatoError
 from kato_tasks.instrumentation import logger
@@ -38,7 +38,9 @@ def resolve(tools: Tools, work: Work) -> Work | Turn:
     journal = tools.lanes.journal(claim.lease, claim.applied)
     if journal is None:
         return Turn.LOST
-    if intent.pattern is not None and not tools.nodes.take_learning(claim.spec, claim.lease):
+    if intent.pattern is not None and not tools.nodes.take_learning(
+        claim.spec, claim.lease, again=True
+    ):
         # The right had run out, and another has learned since: the frequency says nothing now.
         intent = replace(intent, frequency=UNKNOWN)
     if intent.rehomed:
@@ -189,6 +191,7 @@ def _adopt_learn(tools: Tools, work: Work, intent: Intent, journal: Journal) -> 
 
 
 def _withdraw(tools: Tools, work: Work) -> Work | Turn:
-    if not insist(lambda: tools.lanes.withdraw(work.claim.lease)):
+    lease = insist(lambda: tools.lanes.withdraw(work.claim.lease))
+    if lease is None:
         return Turn.LOST
-    return replace(work, claim=without_intent(work.claim))
+    return replace(work, claim=replace(work.claim, lease=lease, intent=None))

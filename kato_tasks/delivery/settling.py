@@ -11,7 +11,7 @@ from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.learning import may_learn
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.instrumentation import buckets, logger
-from kato_tasks.models import Claim, Command, Kind, Outcome, Settlement, Turn
+from kato_tasks.models import Command, Kind, Outcome, Settlement, Turn
 
 
 def go_on(tools: Tools, work: Work, batch: Sequence[Command], done: Done) -> Work | Turn:
@@ -128,8 +128,3 @@ def _counts(work: Work, batch: Sequence[Command]) -> dict[str, int]:
     for bucket, count in buckets(now_ms - command.accepted_ms for command in batch).items():
         counts[f"latency:{bucket}"] = count
     return {name: count for name, count in counts.items() if count}
-
-
-def without_intent(claim: Claim) -> Claim:
-    """Return a claim whose last call is known not to have happened."""
-    return replace(claim, intent=None)

@@ -201,11 +201,11 @@ def intend(keys: SessionKeys, lease: Lease, intent: Intent) -> Call[bool]:
     )
 
 
-_WITHDRAW: Final = Script.load("withdraw", bool)
+_WITHDRAW: Final = Script.load("withdraw", int)
 
 
-def withdraw(keys: SessionKeys, lease: Lease) -> Call[bool]:
-    """Take an intent back; answers False if the lease is not ours."""
+def withdraw(keys: SessionKeys, lease: Lease) -> Call[int]:
+    """Take an intent back; answers the new epoch, or 0 if the lease is not ours."""
     return Call(script=_WITHDRAW, keys=[keys.session, keys.lease], args=[lease.token, lease.epoch])
 
 

@@ -58,13 +58,16 @@ def _holder(reply: bytes) -> str:
 _LEARNER: Final = Script.load("learner", _holder)
 
 
-def take_learning(learner: str, lease: Lease, seconds: float, *, over: str = "") -> Call[str]:
+def take_learning(
+    keys: tuple[str, str], lease: Lease, settings: Settings, *, over: str = "", again: bool = False
+) -> Call[str]:
     """Take or renew the right to learn; answers who has it, or ``""`` if that is now the lease.
 
-    ``over``: who has it no more, as an earlier call answered.
+    ``over``: who has it no more, as an earlier call answered. ``again``: only if no other session
+    has taken it since this one did.
     """
-    args: list[str | int | bytes] = [lease.token, lease.key, _ms(seconds), over]
-    return Call(script=_LEARNER, keys=[learner], args=args)
+    args: list[str | int | bytes] = [lease.token, lease.key, _ms(settings.learning_kept), over]
+    return Call(script=_LEARNER, keys=keys, args=[*args, int(again), _ms(settings.retention)])
 
 
 def holder_key(holder: str) -> str:

@@ -108,14 +108,15 @@ class MemoryLanes:
                 entry.intent, entry.intent_ms = intent, self._store.now_ms
             return entry.intent == intent
 
-    def withdraw(self, lease: Lease) -> bool:
+    def withdraw(self, lease: Lease) -> Lease | None:
         """See :meth:`kato_tasks.lanes.Lanes.withdraw`."""
         with self._store.changed:
             entry = self._owned(lease)
             if entry is None or entry.epoch != lease.epoch:
-                return False
+                return None
             entry.intent, entry.intent_ms, entry.doubt = None, 0, None
-            return True
+            entry.epoch += 1
+            return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
 
     def settle(
         self, lease: Lease, settlement: Settlement

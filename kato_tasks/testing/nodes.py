@@ -62,15 +62,18 @@ class MemoryNodes:
             self._held(hold.holders).pop(hold.token, None)
             self._store.changed.notify_all()
 
-    def take_learning(self, spec: SessionSpec, lease: Lease) -> bool:
+    def take_learning(self, spec: SessionSpec, lease: Lease, *, again: bool = False) -> bool:
         """See :meth:`kato_tasks.nodes.Nodes.take_learning`."""
         with self._store.changed:
             name = self._keys.learner(spec.instance, fold_node(spec.node))
             owner, until = self._store.learners.get(name, (lease, 0))
+            if again and self._store.learned.get(name) != lease.key:
+                return False
             if until > self._store.now_ms and not self._may_take_over(owner.key, lease.key):
                 return False
             kept = self._store.after(self._settings.learning_kept)
             self._store.learners[name] = (lease, kept)
+            self._store.learned[name] = lease.key
             return True
 
     def give_learning(self, spec: SessionSpec, lease: Lease) -> None:

@@ -151,6 +151,7 @@ class MemoryStore:
         alone: Nodes whose calls go one at a time, and until when.
         holds: Holds on nodes: their tokens, and until when.
         learners: Who may learn on a node, and until when.
+        learned: Which session had that right last.
         breakers: The circuit breakers that are not closed and at peace.
         processes: The processes that share an instance's connections.
     """
@@ -164,6 +165,7 @@ class MemoryStore:
         self.alone: dict[str, int] = {}
         self.holds: dict[str, dict[str, int]] = {}
         self.learners: dict[str, tuple[Lease, int]] = {}
+        self.learned: dict[str, str] = {}
         self.breakers: dict[str, BreakerEntry] = {}
         self.processes: dict[str, list[ProcessEntry]] = {}
         self._entries: dict[str, Entry] = {}

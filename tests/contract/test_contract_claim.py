@@ -75,8 +75,22 @@ def test_an_intent_whose_end_nobody_has_seen_comes_with_the_claim(
     assert (second.intent.first, second.intent.count) == (1, 1)
     assert second.intent_ms <= second.now_ms - 200
     assert not intend(lanes, second, 2)
-    assert lanes.withdraw(second.lease)
-    assert intend(lanes, second, 2)
+    lease = lanes.withdraw(second.lease)
+    assert lease is not None
+    assert intend(lanes, replace(second, lease=lease), 2)
+
+
+def test_a_withdrawal_that_comes_late_takes_no_later_intent_back(lanes: Lanes) -> None:
+    """As an attempt does that was given up by its client, and reaches the store all the same."""
+    append(lanes, "x")
+    first = claim(lanes)
+    assert intend(lanes, first)
+    lease = lanes.withdraw(first.lease)
+    assert lease is not None
+    again = replace(first, lease=lease)
+    assert intend(lanes, again)
+    assert lanes.withdraw(first.lease) is None
+    assert lanes.settle(lease, settlement(again)) is not None
 
 
 @SHORT_LEASE

@@ -37,7 +37,7 @@ def test_all_keys_of_a_life_are_those_of_the_table(
     nodes.take_learning(spec, claimed.lease)
     indices = {"ready", "activity", "dead", "stats"}
     own = {"s:a", "l:a", "ids:a", "out:a", "lease:a"}
-    assert names_of(store, settings) == {*indices, *own, "holders", "alone", "learner"}
+    assert names_of(store, settings) == {*indices, *own, "holders", "alone", "learner", "learned"}
     assert offenders() == []
 
 

@@ -204,6 +204,23 @@ def test_the_right_to_learn_outlives_the_lease_of_a_call_in_doubt(
     assert nodes.take_learning(SPEC, b)
 
 
+@pytest.mark.with_settings(learning_kept=0.05, lease=0.01)
+def test_the_right_to_learn_is_taken_again_only_if_nobody_has_had_it_meanwhile(
+    nodes: Nodes, lanes: Lanes, let_pass: LetPass
+) -> None:
+    """It may run out while a call is in doubt; that matters once another has learned."""
+    a, b = lease_of(lanes, "a", in_doubt=True), lease_of(lanes, "b")
+    assert not nodes.take_learning(SPEC, a, again=True)
+    assert nodes.take_learning(SPEC, a)
+    let_pass(0.06)
+    assert nodes.take_learning(SPEC, a, again=True)
+    let_pass(0.06)
+    assert nodes.take_learning(SPEC, b)
+    assert not nodes.take_learning(SPEC, a, again=True)
+    nodes.give_learning(SPEC, b)
+    assert not nodes.take_learning(SPEC, a, again=True)
+
+
 @pytest.mark.with_settings(lease=0.3)
 def test_the_right_to_learn_of_one_who_died_after_its_call_is_free(
     nodes: Nodes, lanes: Lanes, let_pass: LetPass

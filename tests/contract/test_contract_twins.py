@@ -211,7 +211,11 @@ class Side:
         return self.lanes.journal(claimed.lease, claimed.applied)
 
     def _withdraw(self, step: Step) -> object:
-        return self.lanes.withdraw(self._last(step).lease)
+        claimed = self._last(step)
+        lease = self.lanes.withdraw(claimed.lease)
+        if lease is not None:
+            self.claims[step.key] = replace(claimed, lease=lease)
+        return lease and lease.epoch
 
     def _knows(self, step: Step) -> object:
         names = [name for name, _, _ in step.groups] or ["none"]

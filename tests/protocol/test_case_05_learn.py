@@ -19,6 +19,7 @@ from protocol_world import ProtocolWorld, strings
 from kato_tasks.chaos.judging import Finding
 from kato_tasks.kato import KatoClient
 from kato_tasks.models import Kind, LearnDoubt, Turn
+from kato_tasks.testing import wait_until
 
 DOUBTS = (
     Fault.LOST_BEFORE,
@@ -62,6 +63,21 @@ def test_so_does_what_the_server_learns_by_itself(
     world.deliver("a")
     world.finish()
     assert world.verdict() == []
+
+
+def test_nothing_is_told_by_a_frequency_that_another_may_have_raised_meanwhile(
+    make_world: MakeWorld,
+) -> None:
+    """The right to learn ran out while the server was away, and was given back again."""
+    world = make_world(learning_kept=0.05)
+    about_to_learn(world, "a")
+    about_to_learn(world, "b")
+    world.kato.faults.extend([Fault.NONE, Fault.LOST_BEFORE, Fault.AWAY])
+    assert world.deliver("a") is Turn.PAUSED
+    wait_until(lambda: world.worker().deliver("b") is Turn.DONE)
+    world.finish()
+    assert world.verdict() == []
+    assert world.counts("learns_unsure") == 1
 
 
 @pytest.mark.parametrize("fault", DOUBTS)
