@@ -19,7 +19,7 @@ class Stats:
     """Counters over all sessions.
 
     Attributes:
-        counts: Counters by name: ``applied``, ``observations``, ``calls``, ``held`` and so on.
+        counts: Counters by name: ``applied``, ``observations``, ``calls``, ``rehomed`` and so on.
         latency: How many commands took how long, by bucket (:mod:`kato_tasks.instrumentation`).
         ready: Lanes with work.
         sessions: Sessions in the registry.

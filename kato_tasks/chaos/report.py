@@ -26,7 +26,7 @@ class Report:
         anomalies: What deliverers saw that must not be, by their own count, and poison that was
             not refused.
         learned: How often patterns were learned that must have been learned once.
-        stuck: Sessions that were still not delivered, or held, in the end.
+        stuck: Sessions with commands that were still not delivered in the end.
         faults: How often each kind of fault has really struck.
         recovery_seconds: From the last fault's end until every lane was empty; None if some never
             was.

@@ -144,7 +144,7 @@ def wait_for_spans(registry: Registry, spans: dict[str, Span], timeout: float, t
     Of one session, no more refusals are known than the ``outcomes`` setting lets it remember.
 
     Raises:
-        SessionInDoubt: A session is held.
+        SessionParked: A session is parked.
         WaitTimeout: It took longer than ``timeout`` seconds.
     """
     until, refused = time.monotonic() + timeout, 0

@@ -10,8 +10,8 @@ from kato_tasks.models import Claim, Command, Kind
 def cut(claim: Claim, *, most: int, max_bytes: int) -> Sequence[Command]:
     """Return the commands that go out in the next call: consecutive observes, or one other.
 
-    Where the server learns by itself, the observe that may make it learn goes alone: no call reaches
-    across such a point, and what is in doubt after one is as little as can be.
+    Where the server learns by itself, the observe that may make it learn goes alone: no call
+    reaches across such a point, and what is in doubt after one is as little as can be.
 
     Args:
         claim: The lane, with at least one command.

@@ -174,6 +174,6 @@ def _doubt(tools: Tools, work: Work, planned: Planned, sent: Doubt | Anomaly) ->
     claim = replace(work.claim, intent=intent, intent_ms=round(work.now_ms))
     work = replace(work, claim=claim)
     if isinstance(sent, Anomaly):
-        return anomaly(tools, work, sent.reason, sent.done)
+        return anomaly(tools, work, sent.reason, sent.done, counted=sent.counted)
     logger.warning("call in doubt", extra={"session": work.key, "reason": sent.reason})
     return work

@@ -11,7 +11,7 @@ from kato_tasks.delivery.looking import Found, Verdict, look
 from kato_tasks.delivery.memory import Memory, entries, recall
 from kato_tasks.delivery.poison import try_again
 from kato_tasks.delivery.rehome import OtherSymbols, Seen, rehome
-from kato_tasks.delivery.settling import go_on, park, pause
+from kato_tasks.delivery.settling import go_on, park, pause, tally
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import KatoError
 from kato_tasks.instrumentation import logger
@@ -43,6 +43,7 @@ def resolve(tools: Tools, work: Work) -> Work | Turn:
     ):
         # The right had run out, and another has learned since: the frequency says nothing now.
         intent = replace(intent, frequency=UNKNOWN)
+        work = replace(work, claim=replace(claim, intent=intent))
     if intent.rehomed:
         return _after_learn(tools, work, intent, journal)
     memory = recall(journal)
@@ -50,7 +51,7 @@ def resolve(tools: Tools, work: Work) -> Work | Turn:
         found = look(tools, work, intent, replace(memory, time=claim.time))
     except KatoError as error:
         return pause(tools, work, str(error), doubt=f"its last call is in doubt; {error}")
-    tools.lanes.count(work.key, {"doubts": 1})
+    tally(tools, work, "doubts")
     work = replace(work, calls=work.calls + found.looks)
     return _act(tools, work, memory, found)
 
@@ -65,7 +66,9 @@ def _act(tools: Tools, work: Work, memory: Memory, found: Found) -> Work | Turn:
             return _anew(tools, work, memory, found.verdict.value, old=found.stm)
 
 
-def anomaly(tools: Tools, work: Work, reason: str, done: Done | None) -> Work | Turn:
+def anomaly(
+    tools: Tools, work: Work, reason: str, done: Done | None, *, counted: bool = False
+) -> Work | Turn:
     """Act on a session that is not what it must be, by the setting.
 
     Args:
@@ -73,10 +76,13 @@ def anomaly(tools: Tools, work: Work, reason: str, done: Done | None) -> Work | 
         work: The lane; its claim has the last call as its intent.
         reason: What is wrong.
         done: The call with what the server has now, if it is to be accepted.
+        counted: The call took effect all the same: it is settled, whatever the setting.
     """
     logger.error("anomaly", extra={"session": work.key, "reason": reason})
-    tools.lanes.count(work.key, {"anomalies": 1})
+    tally(tools, work, "anomalies")
     policy = tools.settings.anomaly
+    if counted and done is not None:
+        return go_on(tools, work, work.intended, done)
     if policy is AnomalyPolicy.PARK:
         return park(tools, work, reason)
     if policy is AnomalyPolicy.ACCEPT and done is not None:
@@ -158,7 +164,7 @@ def _after_learn(tools: Tools, work: Work, intent: Intent, journal: Journal) -> 
     except KatoError as error:
         return pause(tools, work, str(error), doubt=f"its last learn is in doubt; {error}")
     if counted is None:
-        tools.lanes.count(work.key, {"learns_unsure": 1})
+        tally(tools, work, "learns_unsure")
         if tools.settings.learn_doubt is LearnDoubt.PARK:
             return park(tools, work, "whether its last learn has counted cannot be told")
         counted = tools.settings.learn_doubt is LearnDoubt.SKIP
@@ -174,7 +180,7 @@ def _has_counted(tools: Tools, work: Work, intent: Intent) -> bool | None:
     if intent.frequency == UNKNOWN:
         return None
     now = frequency(tools.client(spec.instance), spec.node, intent.pattern or "")
-    return now > intent.frequency
+    return None if now == UNKNOWN else now > intent.frequency
 
 
 def _adopt_learn(tools: Tools, work: Work, intent: Intent, journal: Journal) -> Work | Turn:

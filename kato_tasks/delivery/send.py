@@ -63,10 +63,13 @@ class Anomaly:
         reason: What is wrong with it.
         done: The call as it was, with what the server says of the session; None if it was not
             taken.
+        counted: True if it took effect all the same, and must not be made again: a learn that was
+            answered with the name of another pattern.
     """
 
     reason: str
     done: Done | None = None
+    counted: bool = False
 
 
 _REFUSALS = frozenset({400, 413, 422})
@@ -183,7 +186,8 @@ def _learn(client: KatoClient, claim: Claim, call: Planned) -> Sent:
     name = client.learn(call.intent.session_id)
     done = replace(effect(claim, call.batch, call.intent), outcome=Outcome(pattern=name))
     if call.intent.frequency >= 0 and name != call.intent.pattern:
-        return Anomaly(reason=f"it learned {name!r}, not {call.intent.pattern!r}", done=done)
+        reason = f"it learned {name!r}, not {call.intent.pattern!r}"
+        return Anomaly(reason=reason, done=done, counted=True)
     return done
 
 

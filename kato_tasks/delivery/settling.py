@@ -10,6 +10,7 @@ from kato_tasks.delivery.effect import Done
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.learning import may_learn
 from kato_tasks.delivery.work import Tools, Work
+from kato_tasks.errors import StoreUnavailable
 from kato_tasks.instrumentation import buckets, logger
 from kato_tasks.models import Command, Kind, Outcome, Settlement, Turn
 
@@ -72,11 +73,19 @@ def pause(tools: Tools, work: Work, reason: str, *, poison: bool = False, doubt:
     return Turn.PAUSED
 
 
+def tally(tools: Tools, work: Work, name: str) -> None:
+    """Raise a counter; that it cannot be raised is no reason to break a turn off."""
+    try:
+        tools.lanes.count(work.key, {name: 1})
+    except StoreUnavailable as error:
+        logger.warning("not counted", extra={"counter": name, "reason": error.reason})
+
+
 def park(tools: Tools, work: Work, reason: str, *, outcome: Outcome | None = None) -> Turn:
     """Stop sending to a session until a person says so."""
     logger.error("session parked", extra={"session": work.key, "reason": reason})
-    insist(lambda: tools.lanes.park(work.claim.lease, reason, outcome=outcome))
-    return Turn.PARKED
+    parked = insist(lambda: tools.lanes.park(work.claim.lease, reason, outcome=outcome))
+    return Turn.PARKED if parked else Turn.LOST
 
 
 def _more(tools: Tools, work: Work) -> int:

@@ -126,7 +126,11 @@ class KatoClient:
             Retryable: It could not be told; nothing was written.
         """
         if self._dialect is None:
-            self._dialect = self.detect_dialect()
+            try:
+                self._dialect = self.detect_dialect()
+            except KatoError as error:
+                self._answered(error)
+                raise
         return self._dialect
 
     @property

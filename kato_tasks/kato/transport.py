@@ -1,7 +1,7 @@
 """The seam to HTTP: sends one request and says in our error tree what became of it.
 
-This is the only place that knows httpx. Every exception of httpx and every status is translated
-here, once; the class of the result says what may be done next (see ``kato_tasks.errors``).
+This is the one place that translates what httpx says: every exception and every status, once; the
+class of the result says what may be done next (see ``kato_tasks.errors``).
 """
 
 from __future__ import annotations

@@ -24,13 +24,6 @@ local other = s[15] and s[15] ~= run
 if other and run ~= ARGV[6] and run ~= ARGV[7] then return {'restarted', run} end
 local suspect = other and run ~= ARGV[6]
 if not suspect and redis.call('EXISTS', KEYS[3]) == 1 then return {'busy'} end
-if s[15] ~= run then redis.call('HSET', KEYS[1], 'run', run) end
-if suspect then
-  s[12] = 'the store was restarted'
-  redis.call('HSET', KEYS[1], 'suspect', s[12])
-  redis.call('HINCRBY', KEYS[5], 'suspected', 1)
-  redis.call('DEL', KEYS[3])
-end
 if s[13] then
   redis.call('ZREM', KEYS[4], ARGV[1])
   return {'parked'}
@@ -43,6 +36,12 @@ if #entries == 0 and (not s[14] or s[2] ~= '') then
   redis.call('PEXPIRE', KEYS[1], ARGV[5])
   redis.call('PEXPIRE', KEYS[6], ARGV[5])
   return {'empty'}
+end
+if s[15] ~= run then redis.call('HSET', KEYS[1], 'run', run) end
+if suspect then
+  s[12] = 'the store was restarted'
+  redis.call('HSET', KEYS[1], 'suspect', s[12])
+  redis.call('HINCRBY', KEYS[5], 'suspected', 1)
 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)

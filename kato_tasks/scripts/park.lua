@@ -4,8 +4,10 @@
 -- ARGV  1 session key  2 token  3 why
 --       4 outcome (JSON) if it is the first command that the server does not take, or ''
 --       5 dead letters kept
--- Returns  1, or 0 if the lease is not ours
-if redis.call('GET', KEYS[3]) ~= ARGV[2] then return 0 end
+-- Returns  1 (again, if it is parked for that already), or 0 if the lease is not ours
+if redis.call('GET', KEYS[3]) ~= ARGV[2] then
+  return redis.call('HGET', KEYS[1], 'parked') == ARGV[3] and 1 or 0
+end
 redis.call('DEL', KEYS[3])
 redis.call('HSET', KEYS[1], 'parked', ARGV[3])
 redis.call('HDEL', KEYS[1], 'doubt')

@@ -1,4 +1,5 @@
--- Bind a session to the server-side session that was made anew of its journal.
+-- Bind a session to the server-side session that was made anew of its journal, or to the one it
+-- has: then that is known to be what it must be.
 --
 -- KEYS  1 session  2 lease  3 stats
 -- ARGV  1 token  2 epoch before  3 position of the last delivered command
@@ -19,6 +20,7 @@ end
 if s[3] ~= ARGV[4] then
   redis.call('HINCRBY', KEYS[1], 'rehomed', 1)
   redis.call('HINCRBY', KEYS[3], 'rehomed', 1)
+  redis.call('HSET', KEYS[1], 'why', ARGV[7])
 end
-redis.call('HSET', KEYS[1], 'sid', ARGV[4], 'time', ARGV[5], 'events', ARGV[6], 'why', ARGV[7])
+redis.call('HSET', KEYS[1], 'sid', ARGV[4], 'time', ARGV[5], 'events', ARGV[6])
 return redis.call('HINCRBY', KEYS[1], 'epoch', 1)

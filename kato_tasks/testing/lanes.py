@@ -160,8 +160,8 @@ class MemoryLanes:
             if entry.sid != to.session_id:
                 entry.rehomed += 1
                 self._store.counts["rehomed"] += 1
+                entry.why = to.reason
             entry.sid, entry.time, entry.events = to.session_id, to.time, to.events
-            entry.why = to.reason
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
 
@@ -196,7 +196,7 @@ class MemoryLanes:
         with self._store.changed:
             entry = self._owned(lease)
             if entry is None:
-                return False
+                return self._store.entry(lease.key).parked == reason
             entry.token, entry.parked, entry.doubt = None, reason, None
             if outcome is not None:
                 seq, command = entry.applied + 1, entry.commands[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from memory_world import World, strings
 
+from kato_tasks.delivery.memory import pattern_name
 from kato_tasks.errors import AnswerLost, KatoError, ServerFault, SessionNotFound
 from kato_tasks.models import SessionState, Turn
 
@@ -254,3 +255,31 @@ def test_a_session_whose_making_failed_is_removed() -> None:
         assert list(world.kato.sessions) == ["session-1"]
         assert world.deliver() is Turn.DONE
         assert list(world.kato.sessions) == ["session-3"]
+
+
+def test_a_learn_that_was_answered_with_another_name_is_not_made_again() -> None:
+    """It has counted; what it has learned is another memory than it must have been."""
+    with World() as world:
+        observe(world, "x", "y")
+        assert world.deliver() is Turn.DONE
+        [made] = world.kato.sessions.values()
+        made.stm[0] = b'{"strings":["stranger"]}'
+        receipt = world.session().learn()
+        assert world.deliver() is Turn.DONE
+        assert receipt.wait(timeout=0).pattern == pattern_name([("stranger",), ("y",)])
+        assert world.kato.verbs().count("learn") == 1
+        assert counts(world, "anomalies", "rehomed") == [1, 0]
+
+
+def test_a_pattern_that_a_server_shows_no_more_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with World(doubt_wait=0.001, learn_doubt="park") as world:
+        observe(world, "x", "y")
+        world.session().learn()
+        world.kato.fail("learn", FAILED)
+        assert world.deliver() is Turn.PAUSED
+        monkeypatch.setattr("kato_tasks.delivery.doubt.frequency", lambda *_: -1)
+        world.store.advance(1)
+        assert world.deliver() is Turn.PARKED
+        assert counts(world, "learns_unsure") == [1]
