@@ -32,8 +32,9 @@ def test_it_is_noticed_too_where_a_worker_has_died_over_the_call(world: Protocol
     world.observe("a", "0")
     world.deliver("a")
     world.observe("a", "1")
-    world.freeze("a", "before observe").thaw(dies=True)
-    world.kato.observe(world.record("a").session_id or "", STRANGER)
+    world.freeze("a", "after intend").thaw(dies=True)
+    observed = world.kato.observe(world.record("a").session_id or "", STRANGER)
+    assert observed.time == 2
     assert world.turn("a") is Turn.DONE
     assert world.record("a").rehomed == 1
     assert world.verdict() == []
