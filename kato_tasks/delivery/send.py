@@ -212,7 +212,7 @@ def _delete(client: KatoClient, claim: Claim, call: Planned) -> Sent:
     except SessionNotFound as error:
         # With KATO's own store down every session is "not found"; exists then fails (kato-api 9).
         if _exists(client, call.intent.session_id) is not False:
-            return Doubt(reason=str(error))
+            return NotDone(reason=str(error))
     return effect(claim, call.batch, call.intent)
 
 
