@@ -191,7 +191,9 @@ def test_a_session_not_found_that_may_be_there_is_deleted_again(error: KatoError
         if error is not None:
             world.kato.fail("exists", error)
         world.session().delete()
+        # With a pause: a server without its store is not asked over and over.
         assert world.deliver() is Turn.PAUSED
+        assert world.kato.verbs()[-2:] == ["delete_session", "exists"]
         assert world.deliver_all() is Turn.DONE
         assert world.kato.sessions == {}
         assert world.record().state is SessionState.ENDED
