@@ -97,6 +97,19 @@ def test_two_sessions_that_learn_the_same_pattern_do_not_count_for_each_other(
     assert world.verdict() == []
 
 
+@pytest.mark.parametrize("at", ["after take_learning", "after settle"])
+def test_who_dies_outside_of_its_call_keeps_nobody_from_learning(
+    world: ProtocolWorld, at: str
+) -> None:
+    """Before its intent it has not learned, after its settlement that is known: nothing is open."""
+    about_to_learn(world, "a")
+    about_to_learn(world, "b")
+    world.freeze("a", at).thaw(dies=True)
+    assert world.turn("b") is Turn.DONE
+    world.finish()
+    assert world.verdict() == []
+
+
 def test_a_learn_lands_after_the_longest_stall_only_in_a_session_that_is_gone(
     world: ProtocolWorld,
 ) -> None:
