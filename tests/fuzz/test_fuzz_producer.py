@@ -39,6 +39,7 @@ arguments = st.fixed_dictionaries(
     },
 )
 names = st.sampled_from(["max_pattern_length", "recall_threshold", "stm_mode", "filter_pipeline"])
+KINDS = (Kind.OBSERVE, Kind.LEARN, Kind.CLEAR_STM, Kind.DELETE)
 options = st.fixed_dictionaries(
     {},
     optional={
@@ -75,7 +76,7 @@ def test_any_value_as_a_session_key(make_world: MakeWorld, key: Any) -> None:  #
         assert decoded(only(world.lane(key)).payload)["strings"] == ["x"]
 
 
-@cases(150)
+@cases(100)
 @given(given_options=options)
 def test_any_values_as_options_of_a_session(
     make_world: MakeWorld, given_options: dict[str, Any]
@@ -87,7 +88,7 @@ def test_any_values_as_options_of_a_session(
         assert len(world.lane("a")) == 1
 
 
-@cases(150)
+@cases(70)
 @given(observation=arguments)
 def test_any_values_as_an_observation(make_world: MakeWorld, observation: dict[str, Any]) -> None:
     world = make_world()
@@ -134,7 +135,7 @@ def test_one_bad_observation_takes_a_thousand_others_with_it(make_world: MakeWor
     ]
 
 
-@cases(60)
+@cases(30)
 @given(calls=st.lists(st.tuples(st.sampled_from("ab"), st.lists(good_observations | anything))))
 def test_refusals_between_others_leave_the_lane_as_it_was(
     make_world: MakeWorld,
@@ -163,7 +164,7 @@ def test_any_value_in_place_of_many_observations(
 
 
 @cases(40)
-@given(kind=st.sampled_from(Kind), command_id=anything)
+@given(kind=st.sampled_from(KINDS), command_id=anything)
 def test_any_value_as_a_command_id(
     make_world: MakeWorld,
     kind: Kind,

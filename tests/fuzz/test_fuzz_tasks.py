@@ -43,7 +43,7 @@ odd_kwargs = st.dictionaries(
 
 
 @pytest.mark.parametrize("task", ACCEPTING)
-@cases(150)
+@cases(80)
 @given(args=some_args, kwargs=some_kwargs)
 def test_arguments_of_any_shape(
     site: Site,
@@ -62,7 +62,7 @@ def test_arguments_of_any_shape(
         assert not site.is_untouched()
 
 
-@cases(300)
+@cases(200)
 @given(observation=good_observations, kwargs=odd_kwargs)
 def test_a_good_observation_with_options_of_any_shape(
     site: Site, observation: dict[str, Any], kwargs: dict[str, Any]
@@ -80,7 +80,7 @@ def test_a_good_observation_with_options_of_any_shape(
 
 
 @pytest.mark.parametrize("task", [names.LEARN, names.CLEAR_STM, names.DELETE_SESSION])
-@cases(100)
+@cases(60)
 @given(kwargs=odd_kwargs)
 def test_a_command_with_options_of_any_shape(site: Site, task: str, kwargs: dict[str, Any]) -> None:
     site.empty()
@@ -101,7 +101,7 @@ pairs = st.lists(
 )
 
 
-@cases(200)
+@cases(120)
 @given(pairs=pairs)
 def test_one_bad_pair_takes_the_others_with_it(site: Site, pairs: list[Any]) -> None:
     site.empty()
@@ -133,7 +133,7 @@ def test_a_question_of_any_shape(site: Site, key: Any, kwargs: dict[str, Any]) -
     assert site.is_untouched()
 
 
-@cases(100)
+@cases(60)
 @given(keys=st.lists(json_values, max_size=4))
 def test_wake_ups_for_what_is_no_session(site: Site, keys: list[Any]) -> None:
     """A hint that leads nowhere does no harm."""

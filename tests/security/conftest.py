@@ -13,17 +13,15 @@ from security_processes import Site
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """Starts processes, and kills them in the end."""
-    made = Site(tmp_path)
-    yield made
-    made.close()
+    with Site(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a development server."""
-    shared = Site(tmp_path_factory.mktemp("server"))
-    yield shared.devserver().url
-    shared.close()
+    with Site(tmp_path_factory.mktemp("server")) as shared:
+        yield shared.devserver().url
 
 
 @pytest.fixture(scope="session")

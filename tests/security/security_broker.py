@@ -81,7 +81,7 @@ class Receiver:
         self._sent += 1
         key = f"after-{self._sent}"
         sent = self.app.send_task(names.OBSERVE, args=[key, {"strings": ["x"]}])
-        return bool(sent.get(timeout=15)["seq"] == 1 and self.worker.running)
+        return bool(sent.get(timeout=60)["seq"] == 1 and self.worker.running)
 
     def refused(self) -> int:
         """Return how many messages the worker has thrown away, by its own word."""

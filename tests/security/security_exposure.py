@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, Self
 from urllib.parse import quote
 
 import httpx
@@ -51,7 +51,7 @@ PAGES: Final = ("/workers", "/api/workers?refresh=1", "/broker", "/tasks")
 
 
 class Exposure:
-    """A site, and everything that it has said, by who said it and when.
+    """A site, and everything that it has said, by who said it and when. Its block ends its stores.
 
     Args:
         site: Starts its processes.
@@ -65,6 +65,12 @@ class Exposure:
         self._stores = ExitStack()
         self.devserver = site.devserver()
         self.env = self._variables()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close_stores()
 
     @property
     def output(self) -> Mapping[str, str]:
@@ -108,11 +114,11 @@ class Exposure:
 
     def _run(self, name: str, *arguments: str, until: str) -> None:
         self._running[name] = self._site.start(name, *CLI, *arguments, env=self.env)
-        self._running[name].says(until, within=60)
+        self._running[name].says(until)
 
     def _page(self, page: str) -> str:
         url = f"http://{HOST}:{self._ports['flower']}{page}"
-        return httpx.get(url, auth=("me", SECRETS["flower"]), timeout=20).text
+        return httpx.get(url, auth=("me", SECRETS["flower"]), timeout=60).text
 
     def _variables(self) -> dict[str, str]:
         quoted = {name: quote(secret, safe="") for name, secret in SECRETS.items()}

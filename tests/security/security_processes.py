@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from kato_tasks.settings import PREFIX, Settings
 from kato_tasks.testing import wait_until
@@ -46,7 +46,7 @@ class Running:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def says(self, text: str, *, within: float = 30.0) -> None:
+    def says(self, text: str, *, within: float = 90.0) -> None:
         """Wait until it has said something."""
         wait_until(
             lambda: text in self.output or not self.running,
@@ -58,7 +58,7 @@ class Running:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; the exit code."""
         self._process.send_signal(number)
-        return self._process.wait(30)
+        return self._process.wait(60)
 
     def kill(self) -> None:
         """Kill it, and what it has started, if it still runs."""
@@ -89,7 +89,7 @@ class DevServer:
 
 
 class Site:
-    """Starts processes under some variables; whatever of them is left is killed in the end.
+    """Starts processes under some variables. Its block kills whatever of them is left.
 
     Args:
         folder: Where their output goes.
@@ -98,6 +98,13 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._running: list[Running] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for running in reversed(self._running):
+            running.kill()
 
     def start(self, name: str, *command: str, env: Mapping[str, str]) -> Running:
         """Start a process."""
@@ -120,7 +127,7 @@ class Site:
         own = {**env, f"{PREFIX}READY_FILE": str(ready)}
         worker = self.start(name, *WORKER, "--hostname", f"{name}@test", env=own)
         wait_until(
-            lambda: ready.exists() or not worker.running, 60, f"not ready: {worker.output[-3000:]}"
+            lambda: ready.exists() or not worker.running, 90, f"not ready: {worker.output[-3000:]}"
         )
         assert worker.running, worker.output
         return worker
@@ -132,7 +139,7 @@ class Site:
         server.says('"url"')
         return DevServer(url=json.loads(server.output)["url"], process=server)
 
-    def run(self, *command: str, env: Mapping[str, str], timeout: float = 60.0) -> Done:
+    def run(self, *command: str, env: Mapping[str, str], timeout: float = 120.0) -> Done:
         """Run a command to its end."""
         done = subprocess.run(
             command,
@@ -143,11 +150,6 @@ class Site:
             stdin=subprocess.DEVNULL,
         )
         return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
-
-    def close(self) -> None:
-        """Kill what still runs."""
-        for running in reversed(self._running):
-            running.kill()
 
 
 def variables(**settings: object) -> dict[str, str]:

@@ -23,7 +23,7 @@ def store(folder: Path, *options: str, port: int | None = None) -> Iterator[int]
     command = [*store_command(binary, port=port, data_dir=folder), *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
-            assert wait_for_port(HOST, port, timeout=10)
+            assert wait_for_port(HOST, port, timeout=30)
             yield port
         finally:
             process.terminate()

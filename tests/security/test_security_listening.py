@@ -21,6 +21,8 @@ from kato_tasks.settings import PREFIX
 from kato_tasks.stack import free_port
 from kato_tasks.testing import wait_until
 
+pytestmark = pytest.mark.timeout(300)  # processes take long to start where others work too
+
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - that it is refused is the point
 
 
@@ -75,11 +77,11 @@ def test_with_authentication_flower_asks_who_is_there(site: Site, tmp_path: Path
         named = variables(redis_url=f"redis://{HOST}:{behind}/0")
         own = {**named, "FLOWER_ADDRESS": EVERYWHERE, "FLOWER_BASIC_AUTH": "me:s3cret"}
         flower = site.start("flower", *CLI, "flower", f"--port={port}", env=own)
-        wait_until(lambda: addresses(flower) == {EVERYWHERE}, 30, flower.output)
+        wait_until(lambda: addresses(flower) == {EVERYWHERE}, 90, flower.output)
         url = f"http://{HOST}:{port}/api/workers"
-        assert httpx.get(url, timeout=10).status_code == 401
-        assert httpx.get(url, auth=("me", "wrong"), timeout=10).status_code == 401
-        assert httpx.get(url, auth=("me", "s3cret"), timeout=10).status_code == 200
+        assert httpx.get(url, timeout=30).status_code == 401
+        assert httpx.get(url, auth=("me", "wrong"), timeout=30).status_code == 401
+        assert httpx.get(url, auth=("me", "s3cret"), timeout=30).status_code == 200
         assert flower.stop() == 0
 
 
@@ -101,7 +103,7 @@ def up(site: Site, tmp_path: Path) -> Iterator[tuple[Running, dict[str, str]]]:
         f"{PREFIX}RUN_FILE": str(tmp_path / "run.json"),
     }
     running = site.start("up", *CLI, "up", "--json", env=own)
-    running.says('"flower"', within=60)
+    running.says('"flower"')
     yield running, json.loads(running.output.splitlines()[0])
     running.stop()
 

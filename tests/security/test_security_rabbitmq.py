@@ -18,6 +18,8 @@ from security_store import HOST, store, tls_before
 from kato_tasks.settings import Settings
 from kato_tasks.worker import make_app, names
 
+pytestmark = pytest.mark.timeout(300)  # processes take long to start where others work too
+
 
 @pytest.fixture
 def rabbitmq() -> str:
@@ -69,7 +71,7 @@ def test_it_is_reached_over_tls(
         url = f"amqps://{parts.username}:{parts.password}@{HOST}:{front}{parts.path}"
         with receiving(site, **given, broker_url=url) as receiver:
             answer = receiver.app.send_task(names.OBSERVE, args=["a", {"strings": ["x"]}])
-            assert answer.get(timeout=20)["seq"] == 1
+            assert answer.get(timeout=60)["seq"] == 1
 
 
 def test_a_broker_that_is_somebody_else_is_refused(

@@ -40,8 +40,8 @@ def test_store_and_broker_over_tls(
     worker = site.worker(env)
     app = make_app(settings)
     with KatoTasks(settings) as kato:
-        assert kato.session("a").observe(["x"]).wait(20).seq == 1
-    answer = app.send_task(names.OBSERVE, args=["a", {"strings": ["y"]}]).get(timeout=20)
+        assert kato.session("a").observe(["x"]).wait(60).seq == 1
+    answer = app.send_task(names.OBSERVE, args=["a", {"strings": ["y"]}]).get(timeout=60)
     assert answer["seq"] == 2
     assert site.run(*CLI, "sessions", "show", "a", env=env).code == 0
     assert "pong" in site.run(*CELERY, "inspect", "ping", env=env).out
