@@ -172,7 +172,9 @@ class Lanes(Protocol):
 
         Args:
             key: The session key.
-            drop: Drop the command that the server did not take, if it was parked for one.
+            drop: Drop the command that the server did not take, if it was parked for one; a learn
+                of which cannot be told whether it was counted is taken for done then, and sent
+                again otherwise.
             letter: The id of the dead letter that it must be parked at, so that a lane that was
                 parked anew meanwhile stays as it is; None for whatever it is parked for.
 

@@ -321,6 +321,8 @@ class Claim:
         suspect: Why the server-side session may not be what we know of it; None if it is.
         failures: How often the server failed at the first command itself since the last call that
             was settled.
+        ruling: What the person who unparked it says of a learn of which cannot be told whether it
+            was counted; None for nothing.
     """
 
     lease: Lease
@@ -338,6 +340,7 @@ class Claim:
     intent_ms: int = 0
     suspect: str | None = None
     failures: int = 0
+    ruling: LearnDoubt | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -80,7 +80,8 @@ def unpark(*, keys: tuple[str, ...], drop: bool, as_json: bool) -> None:
     """Let parked lanes go on.
 
     A command that the server did not take is tried again, or dropped. After an anomaly the
-    session is made anew first, of what was delivered to it.
+    session is made anew first, of what was delivered to it. A learn of which cannot be told
+    whether it was counted is sent again; with --drop it is taken for done.
     """
     with KatoTasks() as kato:
 

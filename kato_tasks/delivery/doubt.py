@@ -165,9 +165,10 @@ def _after_learn(tools: Tools, work: Work, intent: Intent, journal: Journal) -> 
         return pause(tools, work, str(error), doubt=f"its last learn is in doubt; {error}")
     if counted is None:
         tally(tools, work, "learns_unsure")
-        if tools.settings.learn_doubt is LearnDoubt.PARK:
+        ruling = work.claim.ruling or tools.settings.learn_doubt
+        if ruling is LearnDoubt.PARK:
             return park(tools, work, "whether its last learn has counted cannot be told")
-        counted = tools.settings.learn_doubt is LearnDoubt.SKIP
+        counted = ruling is LearnDoubt.SKIP
     if counted:
         return _adopt_learn(tools, work, intent, journal)
     if intent.failed and intent.kind is Kind.OBSERVE:
@@ -200,4 +201,4 @@ def _withdraw(tools: Tools, work: Work) -> Work | Turn:
     lease = insist(lambda: tools.lanes.withdraw(work.claim.lease))
     if lease is None:
         return Turn.LOST
-    return replace(work, claim=replace(work.claim, lease=lease, intent=None))
+    return replace(work, claim=replace(work.claim, lease=lease, intent=None, ruling=None))

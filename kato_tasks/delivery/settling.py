@@ -119,6 +119,7 @@ def _settle(
         most=tools.settings.batch_commands,
         attempts=0,
         failures=0,
+        ruling=None,
         commands=tuple(commands),
         intent=None,
     )

@@ -18,6 +18,7 @@ from kato_tasks.models import (
     Journal,
     JournalEntry,
     Kind,
+    LearnDoubt,
     Learning,
     Lease,
     NoClaim,
@@ -157,7 +158,7 @@ def claim(  # noqa: PLR0913 - one value per fact that the script takes
 def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
     """Return what the claim script answered when the lane is ours."""
     _, now_ms, spec, sid, time, events, epoch, applied, lowered, attempts, *rest = reply
-    learning, intent, intent_ms, suspect, failures, entries = rest
+    learning, intent, intent_ms, suspect, failures, ruling, entries = rest
     return Claim(
         lease=Lease(key=key, token=token, epoch=int(epoch)),
         spec=decode_spec(spec),
@@ -174,6 +175,7 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
         intent_ms=int(intent_ms),
         suspect=_text(suspect) or None,
         failures=int(failures),
+        ruling=LearnDoubt(_text(ruling)) if ruling else None,
     )
 
 

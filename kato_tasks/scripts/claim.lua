@@ -12,10 +12,11 @@
 --     or   {'restarted', run id}: name it in ARGV 6 or 7
 --     or   {'claimed', now in ms, spec, sid, time, events, epoch, applied, most per call or '',
 --           failed attempts or '', how the server learns, intent or '', its time in ms or '',
---           why it is suspect or '', how often the server failed at the first command, entries}
+--           why it is suspect or '', how often the server failed at the first command,
+--           what a person says of a learn in doubt or '', entries}
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local s = redis.call('HMGET', KEYS[1], 'spec', 'sid', 'time', 'events', 'epoch', 'applied', 'most',
-  'attempts', 'learning', 'intent', 'intent_ms', 'suspect', 'parked', 'bind', 'run', 'failures')
+  'attempts', 'learning', 'intent', 'intent_ms', 'suspect', 'parked', 'bind', 'run', 'failures', 'ruling')
 if not s[1] then
   redis.call('ZREM', KEYS[4], ARGV[1])
   return {'unknown'}
@@ -48,4 +49,4 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
 redis.call('ZADD', KEYS[4], now + tonumber(ARGV[3]), ARGV[1])
 return {'claimed', now, s[1], s[2], s[3], s[4] or '0', s[5], s[6], s[7] or '', s[8] or '',
-  s[9] or '0', s[10] or '', s[11] or '0', s[12] or '', s[16] or '0', entries}
+  s[9] or '0', s[10] or '', s[11] or '0', s[12] or '', s[16] or '0', s[17] or '', entries}

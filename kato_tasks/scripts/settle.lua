@@ -48,7 +48,7 @@ if surplus > 0 then
   redis.call('HINCRBY', session, 'cut', cut)
 end
 redis.call('LTRIM', lane, count, -1)
-redis.call('HDEL', session, 'intent', 'intent_ms', 'most', 'attempts', 'failures', 'doubt')
+redis.call('HDEL', session, 'intent', 'intent_ms', 'most', 'attempts', 'failures', 'ruling', 'doubt')
 redis.call('HSET', session, 'applied', first + count - 1, 'time', ARGV[6], 'events', ARGV[7],
   'active_ms', now)
 if ARGV[14] ~= '' then redis.call('HSET', session, 'spec', ARGV[14]) end

@@ -1,8 +1,9 @@
 -- Let a parked lane go on. What it was parked with decides how: a command that the server did not
--- take is sent again, or dropped; after an anomaly the session is made anew of its journal.
+-- take is sent again, or dropped; after an anomaly the session is made anew of its journal; a learn
+-- of which cannot be told whether it was counted is sent again, or taken for done.
 --
 -- KEYS  1 session  2 lane  3 ready  4 dead  5 outcomes  6 journal
--- ARGV  1 session key  2 '1' to drop the command that the server did not take
+-- ARGV  1 session key  2 '1' to drop the command that the server did not take, or to take the learn for done
 --       3 outcomes remembered  4 outcomes kept, ms
 --       5 dead letter (its id in the stream) that it must be parked at, or ''
 --       6 record kept, ms
@@ -29,6 +30,9 @@ if s[2] then
   end
 else
   redis.call('HSET', KEYS[1], 'suspect', 'unparked by hand')
+  if redis.call('HEXISTS', KEYS[1], 'intent') == 1 then
+    redis.call('HSET', KEYS[1], 'ruling', ARGV[2] == '1' and 'skip' or 'resend')
+  end
 end
 if redis.call('EXISTS', KEYS[2]) == 0 and redis.call('HEXISTS', KEYS[1], 'bind') == 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[6])

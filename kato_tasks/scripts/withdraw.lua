@@ -8,5 +8,5 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local s = redis.call('HMGET', KEYS[1], 'epoch', 'intent')
 if not s[2] and tonumber(s[1]) == tonumber(ARGV[2]) + 1 then return tonumber(s[1]) end
 if s[1] ~= ARGV[2] then return 0 end
-redis.call('HDEL', KEYS[1], 'intent', 'intent_ms', 'doubt')
+redis.call('HDEL', KEYS[1], 'intent', 'intent_ms', 'ruling', 'doubt')
 return redis.call('HINCRBY', KEYS[1], 'epoch', 1)

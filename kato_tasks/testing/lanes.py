@@ -21,6 +21,7 @@ from kato_tasks.models import (
     Journal,
     JournalEntry,
     Keep,
+    LearnDoubt,
     Learning,
     Lease,
     NoClaim,
@@ -84,6 +85,7 @@ class MemoryLanes:
                 intent_ms=entry.intent_ms,
                 suspect=entry.suspect,
                 failures=entry.failures,
+                ruling=entry.ruling,
             )
 
     def bind(self, lease: Lease, session_id: str, *, learning: Learning = _NEVER) -> Lease | None:
@@ -115,6 +117,7 @@ class MemoryLanes:
             if entry is None or entry.epoch != lease.epoch:
                 return None
             entry.intent, entry.intent_ms, entry.doubt = None, 0, None
+            entry.ruling = None
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
 
@@ -222,6 +225,8 @@ class MemoryLanes:
             entry.attempts = entry.failures = 0
             if dead is None:
                 entry.suspect = "unparked by hand"
+                if entry.intent is not None:
+                    entry.ruling = LearnDoubt.SKIP if drop else LearnDoubt.RESEND
             else:
                 self._drop_letter(entry, dead, drop=drop)
             if not entry.commands and entry.bind is None:
@@ -365,7 +370,7 @@ class MemoryLanes:
                 del entry.outcomes[seq]
         entry.intent, entry.intent_ms, entry.most = None, 0, None
         entry.attempts = entry.failures = 0
-        entry.doubt = None
+        entry.doubt = entry.ruling = None
         entry.applied, entry.time, entry.events = positions[-1], settlement.time, settlement.events
         entry.spec = settlement.spec or entry.spec
         entry.learning = settlement.learning or entry.learning

@@ -12,6 +12,7 @@ from kato_tasks.models import (
     DeadLetter,
     Intent,
     JournalEntry,
+    LearnDoubt,
     Learning,
     Lease,
     Outcome,
@@ -51,6 +52,7 @@ class Entry:
     most: int | None = None
     attempts: int = 0
     failures: int = 0
+    ruling: LearnDoubt | None = None
     bind: int | None = None
     events: int = 0
     learning: Learning = field(default_factory=Learning)

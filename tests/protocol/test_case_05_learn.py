@@ -145,6 +145,24 @@ def test_where_nothing_can_be_told_the_setting_decides(
     }[policy]
 
 
+@pytest.mark.parametrize(("drop", "learned"), [(False, 1), (True, 0)])
+def test_who_unparks_a_learn_in_doubt_decides(
+    make_world: MakeWorld, *, drop: bool, learned: int
+) -> None:
+    """It is sent again, or taken for done; it is not parked again at the same doubt."""
+    world = make_world(learn_doubt=LearnDoubt.PARK)
+    world.append("a", Kind.OBSERVE, b'{"strings":["0"],"vectors":[[1.0]]}', strings(["1"]))
+    world.append("a", Kind.LEARN)
+    world.kato.faults.extend([Fault.NONE] * 3 + [Fault.LOST_BEFORE])
+    world.deliver("a")
+    world.drain()
+    assert world.record("a").parked is not None
+    assert world.lanes.unpark("a", drop=drop)
+    world.drain()
+    assert (world.record("a").parked, world.record("a").waiting) == (None, 0)
+    assert sum(world.kato.patterns.values()) == learned
+
+
 @pytest.mark.parametrize("policy", LearnDoubt)
 def test_it_decides_too_where_no_replay_brings_the_vectors_back(
     make_world: MakeWorld, policy: LearnDoubt
