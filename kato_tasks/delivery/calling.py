@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -32,6 +33,9 @@ from kato_tasks.delivery.work import Planned, Tools, Work
 from kato_tasks.errors import KatoError, SessionNotFound
 from kato_tasks.instrumentation import logger
 from kato_tasks.models import Claim, Command, Intent, Kind, Turn
+
+_FIRST_PAUSE: Final = 0.002
+_LONGEST_PAUSE: Final = 0.05
 
 
 def call(tools: Tools, work: Work) -> Work | Turn:
@@ -94,8 +98,8 @@ def _plan_learn(
     tools: Tools, work: Work, batch: tuple[Command, ...], intent: Intent
 ) -> Planned | Turn:
     claim = work.claim
-    if not tools.nodes.take_learning(claim.spec, claim.lease):
-        # Whoever has the right gives it back within a call, unless it has been in doubt since.
+    if not _may_learn(tools, claim):
+        # Whoever has the right has been in doubt with it for longer than a learn takes.
         insist(lambda: tools.lanes.release(claim.lease, pause=tools.settings.retry_first))
         return Turn.PAUSED
     journal = tools.lanes.journal(claim.lease, claim.applied)
@@ -105,6 +109,17 @@ def _plan_learn(
     pattern, frequency = expected_pattern(client, claim, journal, batch)
     intent = replace(intent, pattern=pattern, frequency=frequency)
     return Planned(batch=batch, intent=intent, reads=1)
+
+
+def _may_learn(tools: Tools, claim: Claim) -> bool:
+    """Take the right to learn, and wait for it as for a node: others give it back within a call."""
+    until, wait = time.monotonic() + tools.settings.node_wait, _FIRST_PAUSE
+    while not tools.nodes.take_learning(claim.spec, claim.lease):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(wait)
+        wait = min(_LONGEST_PAUSE, wait * 2)
+    return True
 
 
 def _config_before(tools: Tools, work: Work, command: Command) -> dict[str, JsonValue]:
