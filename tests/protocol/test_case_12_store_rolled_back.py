@@ -194,7 +194,7 @@ def test_the_store_may_come_back_as_it_was_at_any_step(open_store: Open) -> None
 
 
 @pytest.mark.parametrize("fault", [Fault.NONE, Fault.LATE_WRITE])
-@pytest.mark.parametrize("later", [1, 4, 12])
+@pytest.mark.parametrize("later", [1, 6])
 def test_it_may_come_back_beside_an_owner_who_goes_on(
     make_world: MakeWorld, fault: Fault, later: int
 ) -> None:
