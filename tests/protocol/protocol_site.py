@@ -70,25 +70,29 @@ class Processes:
         wait_until(lambda: wait_for_port(HOST, port, timeout=0.2), timeout=30)
         return DevServer(port, child)
 
-    def worker(self, settings: Settings) -> Child:
-        """Start a Celery worker, and wait until it consumes."""
-        name = f"w{secrets.token_hex(4)}"
-        ready = self._folder / f"{name}.ready"
-        variables = _environment(settings.model_copy(update={"ready_file": str(ready)}))
-        command = [
-            *(sys.executable, "-m", "celery", "-A", "kato_tasks.worker", "worker"),
-            *("--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
-            *("--hostname", f"{name}@test"),
-        ]
-        child = self._start(ProcessSpec(name=name, command=command, env=variables))
-        wait_until(ready.exists, timeout=60, message=f"no worker; the log is in {self._folder}")
-        return child
+    def workers(self, settings: Settings, count: int) -> list[Child]:
+        """Start Celery workers, and wait until they consume."""
+        names = [f"w{secrets.token_hex(4)}" for _ in range(count)]
+        started = [self._worker(name, settings) for name in names]
+        for name in names:
+            wait_until((self._folder / name).exists, timeout=60, message=f"no worker {name}")
+        return started
 
     def close(self) -> None:
         """Kill what still runs."""
         for child in self._children:
             child.kill()
         self._log.close()
+
+    def _worker(self, name: str, settings: Settings) -> Child:
+        ready = str(self._folder / name)
+        variables = _environment(settings.model_copy(update={"ready_file": ready}))
+        command = [
+            *(sys.executable, "-m", "celery", "-A", "kato_tasks.worker", "worker"),
+            *("--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
+            *("--hostname", f"{name}@test"),
+        ]
+        return self._start(ProcessSpec(name=name, command=command, env=variables))
 
     def _start(self, spec: ProcessSpec) -> Child:
         child = Child(spec, self._log)

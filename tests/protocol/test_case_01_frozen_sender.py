@@ -11,11 +11,12 @@ import signal
 import pytest
 from conftest import MakeSite
 from protocol_server import Fault
-from protocol_site import Processes
+from protocol_site import DevServer, Processes
 from protocol_world import ProtocolWorld, strings
 
 from kato_tasks.chaos.judging import Finding
 from kato_tasks.models import Kind, Turn
+from kato_tasks.stack.child import Child
 from kato_tasks.testing import wait_until
 
 CALLS: dict[str, tuple[Kind, tuple[bytes, ...]]] = {
@@ -114,24 +115,33 @@ def test_a_frozen_worker_whose_call_lands_late_as_well_does_no_harm(world: Proto
     assert world.verdict() == []
 
 
-@pytest.mark.parametrize("ends", ["goes on", "is killed"])
-def test_a_worker_stopped_by_a_signal_in_the_middle_of_its_calls(
-    make_site: MakeSite, processes: Processes, ends: str
+def test_workers_stopped_by_a_signal_in_the_middle_of_their_calls(
+    make_site: MakeSite, processes: Processes
 ) -> None:
-    """SIGSTOP to a real one while a call is under way; another one; SIGCONT, and maybe SIGKILL."""
+    """Two of three, one after the other; one goes on at last, the other is killed as it does."""
     server = processes.devserver()
     site = make_site(server)
-    server.arm("latency,seconds=0.4,route=observe+sequence")
-    first = processes.worker(site.settings)
-    site.observe(15)
-    wait_until(lambda: server.struck() > 1, timeout=20)
-    first.send_signal(signal.SIGSTOP)
-    processes.worker(site.settings)
+    server.arm("latency,seconds=0.3,route=observe+sequence")
+    first, second, third = processes.workers(site.settings, 3)
+    for waits in (second, third):
+        waits.send_signal(signal.SIGSTOP)
+    site.observe(40)
+    stop_in_a_call(server, first)
+    second.send_signal(signal.SIGCONT)
+    stop_in_a_call(server, second)
+    third.send_signal(signal.SIGCONT)
     wait_until(lambda: site.record.waiting == 0, timeout=30)
     first.send_signal(signal.SIGCONT)
-    if ends == "is killed":
-        first.kill()
+    second.send_signal(signal.SIGCONT)
+    second.kill()
     site.observe(15)
     wait_until(lambda: site.record.waiting == 0, timeout=30)
-    assert site.services.registry.stats().counts["doubts"] == 1
+    assert site.services.registry.stats().counts["doubts"] > 1
     assert site.finding() == Finding()
+
+
+def stop_in_a_call(server: DevServer, worker: Child) -> None:
+    """Wait until further calls are under way, all of them this worker's, and stop it."""
+    before = server.struck()
+    wait_until(lambda: server.struck() > before + 1, timeout=20)
+    worker.send_signal(signal.SIGSTOP)

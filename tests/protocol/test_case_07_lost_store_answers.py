@@ -92,7 +92,7 @@ def test_a_script_that_was_run_and_not_answered_does_nothing_twice(
         world.keeper = LeaseKeeper(0.001)
     live(world)
     world.finish()
-    assert runner.lost >= TIMES - 1
+    assert runner.lost > 0
     assert world.verdict() == []
 
 

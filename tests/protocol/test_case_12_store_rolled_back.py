@@ -70,13 +70,14 @@ def test_after_a_restart_that_may_have_lost_something_a_session_is_made_anew(
     assert world.verdict() == []
 
 
-def test_an_idle_one_is_suspect_until_its_next_command(open_store: Open) -> None:
+def test_an_idle_one_is_made_anew_at_its_next_command(open_store: Open) -> None:
+    """Whoever looks after it meanwhile finds nothing to do, and does not make it sound by that."""
     own, world = open_store("everysec")
     world.observe("a", "0")
     world.drain()
     own.restart()
     assert world.turn("a") is Turn.DONE
-    assert world.record("a").state is SessionState.DOUBT
+    assert world.record("a").rehomed == 0
     world.observe("a", "1")
     world.drain()
     assert world.record("a").state is SessionState.ACTIVE
@@ -190,11 +191,11 @@ def test_the_store_may_come_back_as_it_was_at_any_step(open_store: Open) -> None
         own.restart(str(number))
         world.drain()
         assert world.verdict() == [], f"step {number}"
-        assert world.record("a").rehomed == 1 or world.record("a").doubt is not None
+        assert world.record("a").rehomed < 2
 
 
 @pytest.mark.parametrize("fault", [Fault.NONE, Fault.LATE_WRITE])
-@pytest.mark.parametrize("later", [1, 4, 12])
+@pytest.mark.parametrize("later", [1, 6])
 def test_it_may_come_back_beside_an_owner_who_goes_on(
     make_world: MakeWorld, fault: Fault, later: int
 ) -> None:

@@ -163,7 +163,7 @@ def no_look_after_the_last_call(patch: pytest.MonkeyPatch) -> None:
 
 
 def everybody_may_learn(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("kato_tasks.nodes.RedisNodes.take_learning", lambda *_: True)
+    patch.setattr("kato_tasks.nodes.RedisNodes.take_learning", lambda *_, **__: True)
 
 
 def weaken(patch: pytest.MonkeyPatch, name: str, *checks: str) -> None:

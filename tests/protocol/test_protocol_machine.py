@@ -123,7 +123,7 @@ def test_whatever_fails_between_any_two_steps_all_comes_out(
     run_state_machine_as_test(
         Protocol,
         settings=example_settings(
-            max_examples=EXAMPLES or 150,
+            max_examples=EXAMPLES or 80,
             derandomize=not EXAMPLES,
             stateful_step_count=25,
             phases=[Phase.explicit, Phase.generate, Phase.shrink],
