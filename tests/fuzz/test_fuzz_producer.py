@@ -39,7 +39,6 @@ arguments = st.fixed_dictionaries(
     },
 )
 names = st.sampled_from(["max_pattern_length", "recall_threshold", "stm_mode", "filter_pipeline"])
-KINDS = (Kind.OBSERVE, Kind.LEARN, Kind.CLEAR_STM, Kind.DELETE)
 options = st.fixed_dictionaries(
     {},
     optional={
@@ -164,7 +163,7 @@ def test_any_value_in_place_of_many_observations(
 
 
 @cases(40)
-@given(kind=st.sampled_from(KINDS), command_id=anything)
+@given(kind=st.sampled_from(Kind), command_id=anything)
 def test_any_value_as_a_command_id(
     make_world: MakeWorld,
     kind: Kind,

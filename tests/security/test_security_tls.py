@@ -13,7 +13,7 @@ from security_store import HOST, store, tls_before
 
 from kato_tasks import KatoTasks, Settings, StoreUnavailable
 from kato_tasks.errors import KatoUnreachable
-from kato_tasks.services import Clients
+from kato_tasks.kato import KatoClient
 from kato_tasks.worker import make_app, names
 
 SETTINGS = {**QUICK, "sweep_interval": 3_600}  # what arrives has come through the broker
@@ -104,14 +104,18 @@ def test_a_kato_server_is_verified_too(
     """By the authority that SSL_CERT_FILE names."""
     with tls_before(int(server.rpartition(":")[2]), *authority.sign(f"IP:{HOST}")) as front:
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
-        with closing(Clients(Settings(instances={"k": f"https://{HOST}:{front}"}))) as clients:
-            assert clients("k").count() >= 0
+        with closing(client_of(front)) as client:
+            assert client.count() >= 0
         monkeypatch.setenv("SSL_CERT_FILE", str(stranger.certificate))
         with (
-            closing(Clients(Settings(instances={"k": f"https://{HOST}:{front}"}))) as clients,
+            closing(client_of(front)) as client,
             pytest.raises(KatoUnreachable, match="certificate verify failed"),
         ):
-            clients("k").count()
+            client.count()
+
+
+def client_of(port: int) -> KatoClient:
+    return KatoClient(f"https://{HOST}:{port}", timeout=30, connect_timeout=5, max_connections=2)
 
 
 @pytest.mark.parametrize(
