@@ -10,7 +10,13 @@ from kato_contract import Server, Sessions, seen
 from kato_tasks.delivery import Deliverer, LeaseKeeper
 from kato_tasks.models import Append, Group, Kind, SessionRecord, SessionSpec, Turn
 from kato_tasks.settings import Settings
-from kato_tasks.testing import MemoryLanes, MemoryNodes, MemoryRegistry, MemoryStore
+from kato_tasks.testing import (
+    MemoryBreakers,
+    MemoryLanes,
+    MemoryNodes,
+    MemoryRegistry,
+    MemoryStore,
+)
 
 _EVENTS = 30
 
@@ -24,7 +30,12 @@ def delivered(server: Server, node: str, groups: Sequence[Group]) -> Iterator[Se
     lanes.append([Append(key="s", spec=spec, groups=tuple(groups))])
     nodes = MemoryNodes(store, settings)
     deliverer = Deliverer(
-        lanes=lanes, nodes=nodes, client=lambda _: server.kato, keeper=keeper, settings=settings
+        lanes=lanes,
+        nodes=nodes,
+        breakers=MemoryBreakers(store, settings),
+        client=lambda _: server.kato,
+        keeper=keeper,
+        settings=settings,
     )
     try:
         while deliverer.deliver("s") is Turn.MORE:
