@@ -124,11 +124,14 @@ class _History:
     def go_on(self, incarnation: Incarnation, left_at: float | None) -> None:
         """Take in the next server-side session; ``left_at`` is when the one after it was made."""
         entries = incarnation.entries
-        if self.begun:
-            # One without a number stands for many that are too old to be known any more.
-            numbered = [one for one in entries if one.replayed and one.number is not None]
-            replayed = [step for one in numbered for step in _steps(one)]
-            self._rebuild(replayed) if replayed else self._begin_anew(entries)
+        # One without a number stands for many that are too old to be known any more.
+        numbered = [one for one in entries if one.replayed and one.number is not None]
+        replayed = [step for one in numbered for step in _steps(one)]
+        if replayed:
+            # Also into the first that counts: the one before was answered, and stored nothing.
+            self._rebuild(replayed)
+        elif self.begun:
+            self._begin_anew(entries)
         self.begun = True
         self.lost = bool(entries) and entries[-1].kind == _LOST
         for one in entries:

@@ -132,3 +132,8 @@ def test_the_end_of_a_session_that_was_lost_before_is_in_no_audit() -> None:
     assert labels(effective((incarnation("a", 1, 2), lineage[1]), "b", ends={2})) == [3]
     again = (incarnation("a", 1, "clear_stm", 2, "gone"), incarnation("b", 2, 3, at=9))
     assert labels(effective(again, "b", ends={1, 2})) == [1, "!1", 2, 3]
+
+
+def test_what_was_answered_and_not_stored_comes_to_light_in_the_replay() -> None:
+    lineage = (incarnation("a", "gone"), incarnation("b", 3, replayed=[1, 2], at=9))
+    assert history(*lineage) == [1, 2, 3]
