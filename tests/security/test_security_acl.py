@@ -87,8 +87,9 @@ def test_producer_worker_beat_flower_and_commands_work_with_it(
 
     assert guarded.denied() == set()
     named = {rule[1:] for rule in rules() if rule.startswith("+") and "@" not in rule}
-    # Flower ends its subscription when it connects anew; two workers give back at the same time.
-    assert named - guarded.used() <= {"punsubscribe", "unwatch"}
+    # Flower ends its subscription when it connects anew; two workers give back at the same time;
+    # a lane is overdue.
+    assert named - guarded.used() <= {"punsubscribe", "unwatch", "pttl"}
 
 
 def produce(settings: Settings) -> None:
