@@ -164,7 +164,9 @@ def validate_config(config: Mapping[str, object]) -> dict[str, JsonValue]:
 
 
 def _checked(key: str, value: object) -> JsonValue:
-    subject = f"config.{key}"
+    # What cannot be printed cannot be encoded either, as a lone surrogate.
+    name = str(key)
+    subject = f"config.{name if name.isprintable() else ascii(name)}"
     if key in _NOT_CONFIG:
         raise InvalidInput(subject, "is ignored by the server", "ttl instead, beside the config")
     check = _CHECKS.get(key)

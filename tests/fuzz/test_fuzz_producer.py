@@ -20,7 +20,7 @@ from fuzz_values import (
     same,
 )
 from fuzz_world import MakeWorld, World
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kato_tasks.errors import InvalidInput, SessionConflict
@@ -182,6 +182,8 @@ def test_any_value_as_a_command_id(
 
 
 @cases(60)
+@example(config={"\ud800": None})
+@example(config={"filter_pipeline": ("length",)})
 @given(config=anything)
 def test_any_value_as_a_change_of_config(
     make_world: MakeWorld,
