@@ -104,9 +104,13 @@ class Transport:
         transport: httpx.BaseTransport | None,
     ) -> None:
         url = _checked_url(base_url)
+        # Beside the URL, because httpx logs each call with all of it, and we show it in errors.
+        password = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+        url = url.copy_with(username="", password="")
         self._gate = Gate(max_connections)
         self._lines = Lines(_line_maker(url), most=max_connections, keep=KEEPALIVE_SECONDS)
         self._client = httpx.Client(
+            auth=password,
             headers=dict(_HEADERS),
             timeout=httpx.Timeout(timeout, connect=connect_timeout),
             transport=transport or self._lines,
