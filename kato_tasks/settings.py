@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, Field(repr=False)] = "redis://127.0.0.1:6379/0"
     broker_url: Annotated[str, Field(repr=False)] = ""
     instances: Annotated[Mapping[str, str], NoDecode] = Field(
-        default_factory=lambda: {"default": "http://127.0.0.1:8000"}
+        default_factory=lambda: {"default": "http://127.0.0.1:8000"}, repr=False
     )
     dialects: Annotated[Mapping[str, DialectName], NoDecode] = Field(default_factory=dict)
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "kt"
