@@ -22,11 +22,12 @@ SECRETS: Final = {
     "flower": "fl0wer-Hunter2",
 }
 PRODUCER: Final = """
-import traceback
+import logging, traceback
+logging.basicConfig(level=logging.DEBUG)
 from kato_tasks import KatoTasks
 from kato_tasks.worker import app
 with KatoTasks() as kato:
-    print(kato)
+    print(kato, vars(kato))
     for attempt in (
         lambda: kato.session("p").observe(["x"]).wait(1),
         lambda: kato.session("p").predictions(timeout=1),
@@ -45,6 +46,7 @@ LOOKS: Final = {
     "report": (*CELERY, "report"),
     "conf": (*CELERY, "inspect", "conf", "--json"),
     "stats": (*CELERY, "inspect", "stats"),
+    "doctor": (*CLI, "doctor", "--json"),
     "producer": (sys.executable, "-c", PRODUCER),
 }
 PAGES: Final = ("/workers", "/api/workers?refresh=1", "/broker", "/tasks")

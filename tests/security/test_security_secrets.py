@@ -21,7 +21,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]
         exposure.start()
         exposure.look("all is well", "producer", "list", "create", "report", "conf", "stats")
         exposure.devserver.process.kill()
-        exposure.look("KATO is away", "producer", "predict")
+        exposure.look("KATO is away", "producer", "predict", "doctor")
         exposure.until("worker", "call not made")
         exposure.close_stores()
         exposure.look("the stores are away", "producer", "show", "conf")
@@ -38,6 +38,7 @@ def test_everything_went_wrong_that_should(said: Mapping[str, str]) -> None:
     assert "Applied(seq=1" in said["producer, all is well"]
     assert "call not made" in said["log of up"]
     assert "WaitTimeout" in said["producer, KATO is away"]
+    assert "does not answer at http://127.0.0.1" in said["doctor, KATO is away"]
     assert "StoreUnavailable" in said["producer, the stores are away"]
     assert "invalid username-password pair" in said["list, the passwords are wrong"]
     assert "HTTP Request: GET http://" in said["worker"] + said["log of up"]
