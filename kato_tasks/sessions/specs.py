@@ -14,9 +14,11 @@ from kato_tasks.errors import InvalidInput
 from kato_tasks.kato import validate_config
 from kato_tasks.kato.config import MAX_TTL_SECONDS
 from kato_tasks.models import PredictionMode, SessionSpec
+from kato_tasks.observations import shown
 from kato_tasks.settings import Settings
 
 _PREDICTIONS: Final = "process_predictions"
+_LONGEST_NAME: Final = 63
 
 
 def make_spec(  # noqa: PLR0913 - the options of a session
@@ -42,7 +44,7 @@ def make_spec(  # noqa: PLR0913 - the options of a session
         instance=_choose_instance(settings, node, instance),
         config=overrides,
         ttl=_check_ttl(settings.ttl if ttl is None else ttl),
-        tags=naming.check_tags(tags) if tags else (),
+        tags=naming.check_tags(tags),
         predictions=mode,
     )
 
@@ -81,9 +83,12 @@ def _split_config(
     return overrides, PredictionMode.ALWAYS if wanted else PredictionMode.ON_DEMAND
 
 
-def _choose_instance(settings: Settings, node: str, wanted: str | None) -> str:
+def _choose_instance(settings: Settings, node: str, wanted: object) -> str:
     if wanted is None:
         return place(node, tuple(settings.instances))
+    if not isinstance(wanted, str) or len(wanted) > _LONGEST_NAME:
+        known = ", ".join(sorted(settings.instances))
+        raise InvalidInput("instance", f"is {shown(wanted)}", f"one of {known}")
     settings.instance_url(wanted)
     return wanted
 
@@ -105,12 +110,11 @@ def _check_ttl(ttl: object) -> int | None:
     if ttl is None:
         return None
     if isinstance(ttl, bool) or not isinstance(ttl, int) or not 1 <= ttl <= MAX_TTL_SECONDS:
-        raise InvalidInput("ttl", f"is {ttl!r}", f"whole seconds from 1 to {MAX_TTL_SECONDS}")
+        raise InvalidInput("ttl", f"is {shown(ttl)}", f"whole seconds from 1 to {MAX_TTL_SECONDS}")
     return ttl
 
 
-def _check_mode(mode: PredictionMode | str) -> PredictionMode:
-    try:
+def _check_mode(mode: object) -> PredictionMode:
+    if isinstance(mode, str) and mode in set(PredictionMode):
         return PredictionMode(mode)
-    except ValueError:
-        raise InvalidInput("predictions", f"is {mode!r}", "on_demand or always") from None
+    raise InvalidInput("predictions", f"is {shown(mode)}", "on_demand or always")
