@@ -99,6 +99,35 @@ def encode_observations(
     )
 
 
+def observation_fields(
+    strings: object, vectors: object, emotives: object, metadata: object
+) -> dict[str, object]:
+    """Return the fields of an observation as it is checked: lists of lists, and plain mappings.
+
+    What is no list and no mapping stays as it is, for :func:`encode_observation` to refuse. A
+    text is none: its letters would become symbols of their own.
+    """
+    rows = _listed(vectors)
+    return {
+        "strings": _listed(strings),
+        "vectors": list(map(_listed, rows)) if isinstance(rows, list) else rows,
+        "emotives": _mapped(emotives),
+        "metadata": _mapped(metadata),
+    }
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, (str, bytes, bytearray, Mapping)) or not isinstance(value, Iterable):
+        return value
+    return list(value)
+
+
+def _mapped(value: object) -> object:
+    if value is None:
+        return {}
+    return dict(value) if isinstance(value, Mapping) else value
+
+
 def explain(error: ValidationError, subject: str = "") -> InvalidInput:
     """Return pydantic's refusal as ours: its first complaint, in one sentence.
 

@@ -11,7 +11,12 @@ from pydantic import JsonValue
 from kato_tasks.kato import Predictions
 from kato_tasks.models import PART, Append, Group, Kind, SessionRecord, SessionSpec
 from kato_tasks.naming import check_command_id
-from kato_tasks.observations import ObservationLike, encode_observation, encode_observations
+from kato_tasks.observations import (
+    ObservationLike,
+    encode_observation,
+    encode_observations,
+    observation_fields,
+)
 from kato_tasks.sessions.intake import Intake
 from kato_tasks.sessions.oracle import Oracle
 from kato_tasks.sessions.receipts import Receipt
@@ -73,12 +78,7 @@ class Session:
             LaneFull: Too many commands of the session wait; repeat the call later.
             StoreUnavailable: Repeat the call with the ``command_ids`` of the error.
         """
-        observation = {
-            "strings": list(strings),
-            "vectors": [list(vector) for vector in vectors],
-            "emotives": dict(emotives or {}),
-            "metadata": dict(metadata or {}),
-        }
+        observation = observation_fields(strings, vectors, emotives, metadata)
         payload = encode_observation(observation, max_bytes=self._intake.max_observation_bytes)
         return self._append(Kind.OBSERVE, (payload,), command_id)
 
