@@ -84,6 +84,12 @@ class FanOutArguments(_Arguments):
         return [(key, self.observation) for key in self.keys]
 
 
+class DeliverArguments(_Arguments):
+    """Lanes with work."""
+
+    keys: list[Annotated[str, AfterValidator(check_key)]]
+
+
 class PredictArguments(_Arguments):
     """A question for predictions."""
 

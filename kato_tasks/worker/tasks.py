@@ -22,6 +22,7 @@ from kato_tasks.worker import names, process
 from kato_tasks.worker.arguments import (
     CommandArguments,
     ConfigureArguments,
+    DeliverArguments,
     FanOutArguments,
     ObserveArguments,
     PredictArguments,
@@ -193,6 +194,7 @@ def deliver(self: Task[Any, Any], keys: list[str]) -> None:
 
     The message is a hint: lost, doubled or late, it does no harm.
     """
+    keys = read(DeliverArguments, {"keys": keys}).keys
     services = process.services(self.app)
     began, unfinished = time.monotonic(), []
     for position, key in enumerate(keys):
