@@ -15,7 +15,6 @@ from fuzz_values import (
     generated,
     good_observations,
     is_sentence,
-    json_values,
     meant,
     same,
 )
@@ -28,13 +27,13 @@ from kato_tasks.kato import validate_config
 from kato_tasks.models import Command, Kind
 from kato_tasks.sessions import Receipt
 
-lists = st.lists(anything, max_size=3) | st.builds(generated)
-mappings = st.none() | st.dictionaries(any_text | st.integers(), anything, max_size=3)
+lists = st.lists(anything, max_size=3) | st.builds(generated) | anything
+mappings = st.none() | st.dictionaries(any_text | st.integers(), anything, max_size=3) | anything
 arguments = st.fixed_dictionaries(
     {},
     optional={
         "strings": lists,
-        "vectors": st.lists(lists, max_size=3),
+        "vectors": st.lists(lists, max_size=3) | anything,
         "emotives": mappings,
         "metadata": mappings,
     },
@@ -45,8 +44,10 @@ options = st.fixed_dictionaries(
     optional={
         "node": anything,
         "tags": anything,
-        "config": st.none() | st.dictionaries(names, json_values, max_size=2),
-        "ttl": st.none() | st.booleans() | st.integers() | st.floats() | st.just("60"),
+        "instance": anything,
+        "config": st.dictionaries(names | any_text, anything, max_size=2) | anything,
+        "ttl": anything,
+        "predictions": anything,
     },
 )
 
