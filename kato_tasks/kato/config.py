@@ -8,7 +8,6 @@ The ranges that no recorded exchange shows are those of KATO's own configuration
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from types import MappingProxyType
 from pydantic import JsonValue
 
 from kato_tasks.errors import InvalidInput
+from kato_tasks.observations import shown
 
 # The largest TTL that the server was seen to take; a little above it dates overflow (kato-api 2).
 MAX_TTL_SECONDS = 250_000_000_000
@@ -44,6 +44,9 @@ _RANKINGS = (
     "weighted_confidence",
     "weighted_snr",
 )
+# Python writes and reads no number of more than 4,300 digits, and other JSON readers far less.
+_LARGEST = 2**63 - 1
+_LONGEST_NAME = 60
 # KATO's guide shows these two as config keys; the server ignores them (kato-api 3).
 _NOT_CONFIG = frozenset({"session_ttl", "session_auto_extend"})
 
@@ -66,17 +69,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) or math.isfinite(value)
 
 
-def _range(low: float, high: float | None) -> str:
-    return f"from {low}" + (" up" if high is None else f" to {high}")
-
-
 def _ranged(kind: str, is_kind: Callable[[object], bool], low: float, high: float | None) -> _Check:
-    top = math.inf if high is None else high
+    top = _LARGEST if high is None else high
 
     def accepts(value: object) -> bool:
         return is_kind(value) and isinstance(value, int | float) and low <= value <= top
 
-    return _Check(allowed=f"{kind} {_range(low, high)}", accepts=accepts)
+    return _Check(allowed=f"{kind} from {low} to {top}", accepts=accepts)
 
 
 def _integer(low: int, high: int | None = None) -> _Check:
@@ -163,10 +162,15 @@ def validate_config(config: Mapping[str, object]) -> dict[str, JsonValue]:
     return {key: _checked(key, value) for key, value in config.items()}
 
 
-def _checked(key: str, value: object) -> JsonValue:
+def _name(key: object) -> str:
     # What cannot be printed cannot be encoded either, as a lone surrogate.
-    name = str(key)
-    subject = f"config.{name if name.isprintable() else ascii(name)}"
+    if isinstance(key, str) and len(key) <= _LONGEST_NAME:
+        return key if key.isprintable() else ascii(key)
+    return shown(key)
+
+
+def _checked(key: str, value: object) -> JsonValue:
+    subject = f"config.{_name(key)}"
     if key in _NOT_CONFIG:
         raise InvalidInput(subject, "is ignored by the server", "ttl instead, beside the config")
     check = _CHECKS.get(key)
@@ -174,7 +178,7 @@ def _checked(key: str, value: object) -> JsonValue:
         known = "one of " + ", ".join(_CHECKS)
         raise InvalidInput(subject, "is no config key of the server", known)
     if not check.accepts(value):
-        raise InvalidInput(subject, f"is {reprlib.repr(value)}", check.allowed)
+        raise InvalidInput(subject, f"is {shown(value)}", check.allowed)
     return _as_json(value)
 
 
@@ -201,7 +205,7 @@ def validate_ttl(subject: str, seconds: object) -> int:
     if isinstance(seconds, int) and _is_integer(seconds) and 1 <= seconds <= MAX_TTL_SECONDS:
         return seconds
     allowed = f"whole seconds from 1 to {MAX_TTL_SECONDS}"
-    raise InvalidInput(subject, f"is {reprlib.repr(seconds)}", allowed)
+    raise InvalidInput(subject, f"is {shown(seconds)}", allowed)
 
 
 def validate_flag(subject: str, value: object) -> bool:
@@ -216,7 +220,7 @@ def validate_flag(subject: str, value: object) -> bool:
     """
     if isinstance(value, bool):
         return value
-    raise InvalidInput(subject, f"is {reprlib.repr(value)}", _FLAG.allowed)
+    raise InvalidInput(subject, f"is {shown(value)}", _FLAG.allowed)
 
 
 def effective_differences(
