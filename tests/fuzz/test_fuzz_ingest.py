@@ -105,7 +105,7 @@ def check(found: Event | Problem) -> None:
         assert decoded(found.payload)
 
 
-@cases(150)
+@cases(100)
 @given(lines=st.lists(lines, max_size=6), ended=st.booleans())
 def test_each_line_is_an_event_or_a_problem_at_its_place(lines: list[bytes], ended: bool) -> None:  # noqa: FBT001
     """Whatever stands beside it, and whether or not the last one is ended."""

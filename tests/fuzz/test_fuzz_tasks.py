@@ -43,7 +43,7 @@ odd_kwargs = st.dictionaries(
 
 
 @pytest.mark.parametrize("task", ACCEPTING)
-@cases(80)
+@cases(50)
 @given(args=some_args, kwargs=some_kwargs)
 def test_arguments_of_any_shape(
     site: Site,
@@ -62,7 +62,7 @@ def test_arguments_of_any_shape(
         assert not site.is_untouched()
 
 
-@cases(200)
+@cases(120)
 @given(observation=good_observations, kwargs=odd_kwargs)
 def test_a_good_observation_with_options_of_any_shape(
     site: Site, observation: dict[str, Any], kwargs: dict[str, Any]
@@ -101,7 +101,7 @@ pairs = st.lists(
 )
 
 
-@cases(120)
+@cases(80)
 @given(pairs=pairs)
 def test_one_bad_pair_takes_the_others_with_it(site: Site, pairs: list[Any]) -> None:
     site.empty()
