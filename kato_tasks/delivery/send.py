@@ -128,6 +128,9 @@ def still(client: KatoClient, claim: Claim, sent: Refused | Failed) -> Sent:
     """
     try:
         seen = client.look(claim.session_id or "")
+    except SessionNotFound as error:
+        # A server may refuse what it is sent before it asks whose it is (422; kato-api 4).
+        return Doubt(reason=str(error))
     except KatoError as error:
         return NotDone(reason=str(error))
     reason = _unlike(seen, time=claim.time, events=claim.events)

@@ -58,6 +58,20 @@ def test_so_is_one_whose_call_finds_it_gone(world: ProtocolWorld, verb: str) -> 
     assert world.verdict() == []
 
 
+def test_so_is_one_at_whose_commands_the_server_fails_before_it_looks_whose_they_are(
+    world: ProtocolWorld,
+) -> None:
+    """A command that is refused for itself says nothing of its session; the look after it does."""
+    session_id = about_to(world, "observe")
+    world.turn("a")
+    world.kato.fails_at.add(strings(["breaks"]))
+    world.append("a", Kind.OBSERVE, strings(["breaks"]))
+    del world.kato.sessions[session_id]
+    world.drain()
+    assert world.record("a").why == "the server has lost it"
+    assert world.verdict() == []
+
+
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_nothing_is_made_while_nobody_can_tell_whether_it_is_gone(
     world: ProtocolWorld, verb: str
