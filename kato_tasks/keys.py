@@ -15,6 +15,9 @@ key           type     lifetime
 ``ready``     zset     permanent; holds lanes with work only
 ``activity``  zset     permanent; members go with their sessions
 ``dead``      stream   permanent; bounded in length
+``idle``      zset     permanent; sessions by when somebody looks whether they are idle or over
+``refresh``   zset     permanent; sessions that are kept alive, by when somebody looks at them
+``clock``     string   permanent; how far the store's wall clock is off the steady one
 ``stats``     hash     permanent; a fixed set of fields
 ``…:alone``   string   the retention setting after the last turn of a session that needs it
 ``…:holders`` zset     until its last hold ends: the lease time, renewed during a call; at most 100
@@ -31,7 +34,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zlib import crc32
 
-PERMANENT = ("ready", "activity", "dead", "stats")
+PERMANENT = ("ready", "activity", "dead", "stats", "idle", "refresh", "clock")
 """The names of the keys that stay for ever; each is one per shard and bounded."""
 
 
@@ -49,6 +52,9 @@ class SessionKeys:
     activity: str
     dead: str
     stats: str
+    idle: str
+    refresh: str
+    clock: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +87,9 @@ class Keys:
             activity=f"{slot}:activity",
             dead=f"{slot}:dead",
             stats=f"{slot}:stats",
+            idle=f"{slot}:idle",
+            refresh=f"{slot}:refresh",
+            clock=f"{slot}:clock",
         )
 
     def ready(self, shard: int) -> str:
@@ -98,6 +107,18 @@ class Keys:
     def stats(self, shard: int) -> str:
         """Return the counters of one shard."""
         return f"{self._slot(shard)}:stats"
+
+    def idle(self, shard: int) -> str:
+        """Return the index of one shard's sessions by when somebody looks whether they are idle."""
+        return f"{self._slot(shard)}:idle"
+
+    def refresh(self, shard: int) -> str:
+        """Return the index of one shard's sessions that are kept alive by their next look."""
+        return f"{self._slot(shard)}:refresh"
+
+    def clock(self, shard: int) -> str:
+        """Return how far the store's wall clock is off the steady one of a shard."""
+        return f"{self._slot(shard)}:clock"
 
     def lease_prefix(self, shard: int) -> str:
         """Return what the lease keys of one shard begin with."""

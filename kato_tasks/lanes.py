@@ -13,12 +13,12 @@ from kato_tasks.models import (
     PART,
     Append,
     Appended,
+    Bound,
     Claim,
     Command,
     Group,
     Intent,
     Journal,
-    Learning,
     Lease,
     NoClaim,
     Outcome,
@@ -33,10 +33,6 @@ _COMMANDS_PER_SCRIPT: Final = 2_000
 
 Refusal = SessionConflict | LaneFull
 """Why the store did not accept the commands of a request."""
-
-
-_NEVER: Final = Learning()
-"""The server does not learn by itself."""
 
 
 class Wake(Protocol):
@@ -69,20 +65,20 @@ class Lanes(Protocol):
         """
         ...
 
-    def claim(self, key: str, *, most: int) -> Claim | NoClaim:
-        """Take the lease of a lane and read up to ``most`` of its commands."""
-        ...
-
-    def bind(self, lease: Lease, session_id: str, *, learning: Learning = _NEVER) -> Lease | None:
-        """Bind a session to the server-side session that was made for it.
+    def claim(self, key: str, *, most: int, idle: bool = False) -> Claim | NoClaim:
+        """Take the lease of a lane and read up to ``most`` of its commands.
 
         Args:
-            lease: The lease.
-            session_id: The server's name for it.
-            learning: How the server learns by itself in it.
+            key: The session key.
+            most: Most commands to read.
+            idle: Take it even if there is nothing to do.
+        """
+        ...
 
-        Returns:
-            The lease to go on with, or None if it is lost.
+    def bind(self, lease: Lease, to: Bound) -> Lease | None:
+        """Bind a session to the server-side session that was made for it; None if it is lost.
+
+        Its journal begins anew with it.
         """
         ...
 
@@ -228,16 +224,16 @@ class RedisLanes:
             for request in parts
         ]
 
-    def claim(self, key: str, *, most: int) -> Claim | NoClaim:
+    def claim(self, key: str, *, most: int, idle: bool = False) -> Claim | NoClaim:
         """See :meth:`Lanes.claim`."""
         token = secrets.token_hex(8)
-        reply = self._claim(key, token, most)
+        reply = self._claim(key, token, most, idle=idle)
         if isinstance(reply, calls.Restarted):
             if self._runner.lost_nothing():
                 self._lossless = reply.run_id
-                reply = self._claim(key, token, most)
+                reply = self._claim(key, token, most, idle=idle)
             else:
-                reply = self._claim(key, token, most, doubtful=reply.run_id)
+                reply = self._claim(key, token, most, idle=idle, doubtful=reply.run_id)
         if isinstance(reply, NoClaim):
             return reply
         if isinstance(reply, calls.Restarted):
@@ -245,9 +241,9 @@ class RedisLanes:
             return NoClaim.BUSY
         return calls.read_claim(key, token, most, reply)
 
-    def bind(self, lease: Lease, session_id: str, *, learning: Learning = _NEVER) -> Lease | None:
+    def bind(self, lease: Lease, to: Bound) -> Lease | None:
         """See :meth:`Lanes.bind`."""
-        call = calls.bind(self._of(lease.key), lease, session_id, learning)
+        call = calls.bind(self._of(lease.key), lease, to)
         return _with_epoch(lease, self._runner.run(call))
 
     def intend(self, lease: Lease, intent: Intent) -> bool:
@@ -326,7 +322,12 @@ class RedisLanes:
     def overdue(self) -> tuple[str, ...]:
         """See :meth:`Lanes.overdue`."""
         looks = [
-            calls.overdue(self._keys.ready(shard), self._keys.lease_prefix(shard), self._settings)
+            calls.overdue(
+                self._keys.ready(shard),
+                self._keys.clock(shard),
+                self._keys.lease_prefix(shard),
+                self._settings,
+            )
             for shard in range(self._settings.shards)
         ]
         return tuple(key for found in self._runner.run_all(looks) for key in found)
@@ -335,7 +336,10 @@ class RedisLanes:
         """See :meth:`Lanes.forget`."""
         looks = [
             calls.forget(
-                self._keys.activity(shard), self._keys.session_prefix(shard), self._settings
+                self._keys.activity(shard),
+                self._keys.clock(shard),
+                self._keys.session_prefix(shard),
+                self._settings,
             )
             for shard in range(self._settings.shards)
         ]
@@ -348,7 +352,7 @@ class RedisLanes:
         return calls.append(self._of(part.key), part, self._settings, following=following)
 
     def _claim(
-        self, key: str, token: str, most: int, *, doubtful: str = ""
+        self, key: str, token: str, most: int, *, idle: bool, doubtful: str = ""
     ) -> NoClaim | calls.Restarted | list[Any]:
         call = calls.claim(
             self._of(key),
@@ -358,6 +362,7 @@ class RedisLanes:
             self._settings,
             lossless=self._lossless,
             doubtful=doubtful,
+            idle=idle,
         )
         return self._runner.run(call)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -26,6 +26,8 @@ class Kind(StrEnum):
     """Change some keys of the session's config."""
     DELETE = "d"
     """End the session; a later command under its key starts an empty one."""
+    EXTEND = "e"
+    """Let the server keep the session for longer; no command, but a call that may be in doubt."""
 
 
 class PredictionMode(StrEnum):
@@ -77,13 +79,35 @@ class PoisonPolicy(StrEnum):
     """The command becomes a dead letter and stays where it is; nothing is sent."""
 
 
-class SessionState(StrEnum):
-    """Where a session is in its life, as the registry has it."""
+class IdlePolicy(StrEnum):
+    """What happens to a session that nobody has used for longer than its limit."""
 
+    HIBERNATE = "hibernate"
+    """It is put to sleep: its server forgets it, and its next use makes it anew."""
+    DELETE = "delete"
+    """It ends: a later command under its key starts an empty one."""
+    KEEP = "keep"
+    """Nothing: its server forgets it when its time to live is over."""
+
+
+class SessionState(StrEnum):
+    """Where a session is in its life, as the registry has it.
+
+    The first four are the guide's, and tell sessions with one at a server apart by their last use.
+    """
+
+    ACTIVE = "active"
+    """Used lately."""
+    IDLE = "idle"
+    """Not used for longer than the setting ``idle_seconds``."""
+    EXPIRING = "expiring"
+    """Less than a fifth of its time to live is left at its server."""
+    EXPIRED = "expired"
+    """Its server has forgotten it by now; its next use makes it anew, or it ends."""
     NEW = "new"
     """Known to us, with no session at a server yet."""
-    ACTIVE = "active"
-    """Bound to a session at a server."""
+    HIBERNATED = "hibernated"
+    """Put to sleep: its next use makes it anew of its journal."""
     DOUBT = "doubt"
     """Its last call may or may not have taken effect: a worker looks, as soon as it can."""
     PARKED = "parked"
@@ -103,6 +127,10 @@ class SessionSpec:
         ttl: Seconds without a write after which the server forgets it; None for its default.
         tags: Names to find it by, sorted.
         predictions: When the server computes predictions.
+        auto_extend: Every write gives it its whole time to live again; if not, it ends when that
+            has run out since it was made.
+        idle: What happens when it is idle; None for the setting.
+        idle_after: Seconds without use after which that happens; None for the setting.
     """
 
     node: str
@@ -111,6 +139,59 @@ class SessionSpec:
     ttl: int | None = None
     tags: tuple[str, ...] = ()
     predictions: PredictionMode = PredictionMode.ON_DEMAND
+    auto_extend: bool = True
+    idle: IdlePolicy | None = None
+    idle_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Life:
+    """How long a session lives. Times are the store's steady clock, epoch milliseconds.
+
+    Attributes:
+        lifetime: Seconds without a write after which its server forgets it; None if not known.
+        fresh_ms: Since when that time runs at a server that counts no writes: when the session
+            was made there, or extended.
+        ends_ms: When it ends for good; None for never.
+        keep: It is kept alive.
+        used_ms: Its last use.
+    """
+
+    lifetime: int | None = None
+    fresh_ms: int = 0
+    ends_ms: int | None = None
+    keep: bool = False
+    used_ms: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looks:
+    """When somebody has to look at a session next, in seconds from now; None for never.
+
+    Attributes:
+        idle: Whether it is idle, or over.
+        refresh: Whether its server has to be told to keep it, if it is kept alive.
+    """
+
+    idle: float | None = None
+    refresh: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rest:
+    """How a session goes on that nothing waits for.
+
+    Attributes:
+        state: HIBERNATED or ENDED if it goes to sleep or ends; None if it goes on.
+        stm: The memory it is put to sleep with, where a replay may not bring it back.
+        suspect: Why it may not be what we know of it: a worker makes it anew.
+        looks: When somebody has to look at it next.
+    """
+
+    state: SessionState | None = None
+    stm: Sequence[Sequence[str]] | None = None
+    suspect: str = ""
+    looks: Looks = field(default_factory=Looks)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +214,7 @@ class SessionRecord:
         attempts: How many calls failed since the last one that did not.
         rehomed: How often it was made anew of its journal.
         why: Why it was made anew the last time; None if it never was.
+        life: How long it lives.
     """
 
     key: str
@@ -150,6 +232,7 @@ class SessionRecord:
     attempts: int = 0
     rehomed: int = 0
     why: str | None = None
+    life: Life = field(default_factory=Life)
 
     @property
     def waiting(self) -> int:
@@ -183,6 +266,7 @@ class Append:
         instance: The instance the caller insists on; None takes what the session has.
         groups: What to accept; empty to register the session only.
         bind: Make the session at the server even if no command waits.
+        keep_alive: If this is its first use, keep it alive from now on.
     """
 
     key: str
@@ -191,6 +275,7 @@ class Append:
     instance: str | None = None
     groups: tuple[Group, ...] = ()
     bind: bool = False
+    keep_alive: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -270,6 +355,25 @@ class Learning:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Bound:
+    """A server-side session that was just made for a session.
+
+    Attributes:
+        session_id: The server's name for it.
+        learning: How the server learns by itself in it.
+        lifetime: Seconds without a write after which the server forgets it; None if not known.
+        ends: Seconds after which it ends for good; None for never.
+        looks: When somebody has to look at it.
+    """
+
+    session_id: str
+    learning: Learning = field(default_factory=Learning)
+    lifetime: int | None = None
+    ends: float | None = None
+    looks: Looks = field(default_factory=Looks)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
     """What is about to be sent: written before the call, removed by its settlement.
 
@@ -323,6 +427,9 @@ class Claim:
             was settled.
         ruling: What the person who unparked it says of a learn of which cannot be told whether it
             was counted; None for nothing.
+        asleep: It was put to sleep: it has no server-side session, and a journal to make it of.
+        stm: The memory it was put to sleep with, if a replay may not bring that back.
+        life: How long it lives.
     """
 
     lease: Lease
@@ -341,6 +448,9 @@ class Claim:
     suspect: str | None = None
     failures: int = 0
     ruling: LearnDoubt | None = None
+    asleep: bool = False
+    stm: Sequence[Sequence[str]] | None = None
+    life: Life = field(default_factory=Life)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -379,6 +489,8 @@ class Switch:
         events: How many events its short-term memory has.
         reason: Why it was made.
         intent: A call that stays in doubt, as it stands towards the new session; None for none.
+        lifetime: Seconds without a write after which the server forgets it; None if not known.
+        looks: When somebody has to look at it.
     """
 
     session_id: str
@@ -386,6 +498,8 @@ class Switch:
     events: int
     reason: str
     intent: Intent | None = None
+    lifetime: int | None = None
+    looks: Looks = field(default_factory=Looks)
 
 
 class NoClaim(StrEnum):

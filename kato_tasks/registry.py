@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from kato_tasks.keys import Keys
-from kato_tasks.models import Outcome, Progress, SessionRecord, SessionState
+from kato_tasks.life import state_of
+from kato_tasks.models import Life, Outcome, Progress, SessionRecord, SessionState
 from kato_tasks.scripts import Runner
 from kato_tasks.scripts.codec import decode_outcome, decode_spec
 from kato_tasks.settings import Settings
@@ -94,6 +95,10 @@ _FIELDS: Final = (
     "rehomed",
     "why",
     "suspect",
+    "lifetime",
+    "fresh_ms",
+    "ends_ms",
+    "keep",
 )
 _STEP: Final = 500
 _LATENCY: Final = "latency:"
@@ -104,20 +109,19 @@ class RedisRegistry:
 
     Args:
         runner: Reaches the store.
-        settings: Prefix and shards.
+        settings: Prefix and shards; when a session is idle, and when it is expiring.
     """
 
     def __init__(self, runner: Runner, settings: Settings) -> None:
         self._runner = runner
         self._client = runner.client
+        self._settings = settings
         self._shards = range(settings.shards)
         self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
 
     def get(self, key: str) -> SessionRecord | None:
         """See :meth:`Registry.get`."""
-        with self._runner.translated():
-            values = self._client.hmget(self._keys.session(key).session, _FIELDS)
-        return _record(key, values)
+        return next(iter(self._records([key])), None)
 
     def progress(self, key: str) -> Progress | None:
         """See :meth:`Registry.progress`."""
@@ -200,12 +204,48 @@ class RedisRegistry:
     def _records(self, keys: Sequence[str]) -> list[SessionRecord]:
         if not keys:
             return []
+        shards = sorted({self._keys.shard_of(key) for key in keys})
         with self._runner.translated(), self._client.pipeline(transaction=False) as pipe:
+            pipe.time()
+            for shard in shards:
+                pipe.get(self._keys.clock(shard))
             for key in keys:
                 pipe.hmget(self._keys.session(key).session, _FIELDS)
-            replies = pipe.execute()
-        found = (_record(key, values) for key, values in zip(keys, replies, strict=True))
+            replies: list[Any] = pipe.execute()
+        seconds, micros = replies[0]
+        wall = seconds * 1000 + micros // 1000
+        offsets = [int(offset or 0) for offset in replies[1 : len(shards) + 1]]
+        now = {shard: wall + offset for shard, offset in zip(shards, offsets, strict=True)}
+        found = (
+            self._record(key, values, now[self._keys.shard_of(key)])
+            for key, values in zip(keys, replies[len(shards) + 1 :], strict=True)
+        )
         return [record for record in found if record is not None]
+
+    def _record(self, key: str, values: Sequence[Any], now_ms: int) -> SessionRecord | None:
+        fields = dict(zip(_FIELDS, values, strict=True))
+        if fields["spec"] is None:
+            return None
+        parked, doubt, life = _text(fields["parked"]), _doubt(fields), _life(fields)
+        step = SessionState(fields["state"].decode())
+        return SessionRecord(
+            key=key,
+            spec=decode_spec(fields["spec"]),
+            state=_wrong(parked, doubt) or state_of(step, life, now_ms, self._settings),
+            session_id=fields["sid"].decode() or None,
+            time=int(fields["time"]),
+            epoch=int(fields["epoch"]),
+            appended=int(fields["appended"]),
+            applied=int(fields["applied"]),
+            created_at=int(fields["created_ms"]) / 1000,
+            active_at=life.used_ms / 1000,
+            doubt=doubt,
+            parked=parked,
+            attempts=int(fields["attempts"] or 0),
+            rehomed=int(fields["rehomed"] or 0),
+            why=_text(fields["why"]),
+            life=life,
+        )
 
 
 def _summed(hashes: Iterable[Mapping[bytes, bytes]]) -> Counter[str]:
@@ -215,34 +255,25 @@ def _summed(hashes: Iterable[Mapping[bytes, bytes]]) -> Counter[str]:
     return total
 
 
-def _record(key: str, values: Sequence[Any]) -> SessionRecord | None:
-    fields = dict(zip(_FIELDS, values, strict=True))
-    if fields["spec"] is None:
-        return None
-    parked, doubt = _text(fields["parked"]), _text(fields["doubt"] or fields["suspect"])
-    return SessionRecord(
-        key=key,
-        spec=decode_spec(fields["spec"]),
-        state=_state(fields["state"].decode(), parked, doubt),
-        session_id=fields["sid"].decode() or None,
-        time=int(fields["time"]),
-        epoch=int(fields["epoch"]),
-        appended=int(fields["appended"]),
-        applied=int(fields["applied"]),
-        created_at=int(fields["created_ms"]) / 1000,
-        active_at=int(fields["active_ms"]) / 1000,
-        doubt=doubt,
-        parked=parked,
-        attempts=int(fields["attempts"] or 0),
-        rehomed=int(fields["rehomed"] or 0),
-        why=_text(fields["why"]),
+def _life(fields: Mapping[str, Any]) -> Life:
+    lifetime, ends = fields["lifetime"], fields["ends_ms"]
+    return Life(
+        lifetime=None if lifetime is None else int(lifetime),
+        fresh_ms=int(fields["fresh_ms"] or 0),
+        ends_ms=None if ends is None else int(ends),
+        keep=fields["keep"] is not None,
+        used_ms=int(fields["active_ms"]),
     )
 
 
-def _state(state: str, parked: str | None, doubt: str | None) -> SessionState:
+def _doubt(fields: Mapping[str, Any]) -> str | None:
+    return _text(fields["doubt"] or fields["suspect"])
+
+
+def _wrong(parked: str | None, doubt: str | None) -> SessionState | None:
     if parked is not None:
         return SessionState.PARKED
-    return SessionState(state) if doubt is None else SessionState.DOUBT
+    return None if doubt is None else SessionState.DOUBT
 
 
 def _text(value: bytes | None) -> str | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 from kato_tasks.breakers import RedisBreakers, Watch
 from kato_tasks.clients import Clients
+from kato_tasks.clock import SteadyClock
 from kato_tasks.connections import RedisConnections
 from kato_tasks.delivery import Deliverer, LeaseKeeper, sweep
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import RedisLanes, Wake
 from kato_tasks.letters import RedisDeadLetters
+from kato_tasks.lifecycle import Caretaker, look_after
+from kato_tasks.lives import Index, RedisLives
 from kato_tasks.nodes import RedisNodes
 from kato_tasks.registry import RedisRegistry
 from kato_tasks.scripts import Runner, open_redis
@@ -33,6 +36,8 @@ class Services:
     Attributes:
         settings: The settings.
         lanes: The lanes.
+        lives: How long sessions live.
+        clock: Keeps the store's clock steady.
         letters: The dead letters.
         views: What stands in the lanes, for people to see.
         registry: What is known of the sessions.
@@ -43,6 +48,7 @@ class Services:
         sessions: Sessions by key, for producers.
         office: Replays dead letters, or discards them.
         deliverer: Delivers lanes, for workers.
+        caretaker: Looks after idle sessions, for workers.
     """
 
     def __init__(self, settings: Settings, wake: Wake) -> None:
@@ -55,6 +61,8 @@ class Services:
         )
         runner = Runner(self._redis, settings.redis_url)
         self.lanes = RedisLanes(runner, settings)
+        self.lives = RedisLives(runner, settings)
+        self.clock = SteadyClock(runner, settings)
         self.letters = RedisDeadLetters(runner, settings)
         self.views = RedisViews(runner, settings)
         self.registry = RedisRegistry(runner, settings)
@@ -70,12 +78,14 @@ class Services:
         )
         self.deliverer = Deliverer(
             lanes=self.lanes,
+            lives=self.lives,
             nodes=self.nodes,
             breakers=watch,
             client=self.clients,
             keeper=self._keeper,
             settings=settings,
         )
+        self.caretaker = Caretaker(self.deliverer.tools, self._keeper)
 
     def __enter__(self) -> Self:
         return self
@@ -95,10 +105,28 @@ class Services:
     def sweep(self) -> int:
         """Call workers to lanes with work that nobody works on; how many there were.
 
+        On the way the store's clock is kept steady.
+
         Raises:
             StoreUnavailable: The store did not answer.
         """
+        self.clock.tick()
         return sweep(self.lanes, self._wake)
+
+    def find_due(self, index: Index) -> list[tuple[str, ...]]:
+        """Return the sessions that are due for a look, those of each shard together.
+
+        A store's clock that was set is corrected first, so that nothing ends by it.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        self.clock.tick()
+        return self.lives.due(index, most=self.settings.due_sessions)
+
+    def look_after(self, index: Index, keys: Sequence[str]) -> Mapping[str, int]:
+        """Look at sessions that are due; how many there were of each outcome."""
+        return look_after(self.caretaker, index, keys, stopped=lambda: self.deliverer.stopping)
 
     def unpark(self, key: str, *, drop: bool = False) -> bool:
         """Let a parked lane go on, and call a worker to it; False if it is not parked.
@@ -129,6 +157,8 @@ def _sessions(services: Services, client: Callable[[str], KatoClient], wake: Wak
     )
     oracle = Oracle(
         registry=registry,
+        lives=services.lives,
+        wake=wake,
         nodes=services.nodes,
         client=client,
         longest_call=settings.longest_call,

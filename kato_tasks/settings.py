@@ -17,6 +17,7 @@ from kato_tasks.errors import InvalidInput, UnknownInstance
 from kato_tasks.models import (
     AnomalyPolicy,
     DialectName,
+    IdlePolicy,
     LearnDoubt,
     PoisonPolicy,
     PredictionMode,
@@ -82,6 +83,14 @@ class Settings(BaseSettings):
         outcomes: How many learn results and refusals a session remembers, for a day.
         dead_letters: How many dead letters a shard keeps.
         retention: How long a record stays after its session's last use.
+        idle_seconds: Without use for longer than this a session is idle.
+        expiring_share: What share of its time to live must be over for a session to be expiring.
+        idle: What happens to a session that is idle beyond its limit: ``hibernate`` puts it to
+            sleep, ``delete`` ends it, ``keep`` leaves it to its server.
+        idle_after: That limit, unless the session has one of its own.
+        refresh_interval: How often sessions that are kept alive are looked at.
+        cleanup_interval: How often idle sessions are looked for.
+        due_sessions: Most sessions of one shard that are looked at in one go.
         queue_prefix: What the names of the Celery queues begin with.
         worker_threads: How many lanes one worker process delivers at a time.
         node_calls: Calls on one node of an instance at a time, over all workers.
@@ -137,6 +146,13 @@ class Settings(BaseSettings):
     outcomes: Annotated[int, Field(ge=1)] = 1_000
     dead_letters: Annotated[int, Field(ge=1)] = 10_000
     retention: Seconds = 86_400.0 * 30
+    idle_seconds: Seconds = 300.0
+    expiring_share: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    idle: IdlePolicy = IdlePolicy.HIBERNATE
+    idle_after: Seconds = 1800.0
+    refresh_interval: Seconds = 15.0
+    cleanup_interval: Seconds = 30.0
+    due_sessions: Annotated[int, Field(ge=1, le=10_000)] = 500
     queue_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = "kato_tasks."
     worker_threads: Annotated[int, Field(ge=1, le=512)] = 16
     node_calls: Annotated[int, Field(ge=1, le=100)] = 16

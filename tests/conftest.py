@@ -16,6 +16,7 @@ from kato_tasks.connections import Connections, RedisConnections
 from kato_tasks.keys import PERMANENT
 from kato_tasks.lanes import Lanes, RedisLanes
 from kato_tasks.letters import DeadLetters, RedisDeadLetters
+from kato_tasks.lives import Lives, RedisLives
 from kato_tasks.nodes import Nodes, RedisNodes
 from kato_tasks.registry import RedisRegistry, Registry
 from kato_tasks.scripts import Runner, open_redis
@@ -26,6 +27,7 @@ from kato_tasks.testing import (
     MemoryConnections,
     MemoryDeadLetters,
     MemoryLanes,
+    MemoryLives,
     MemoryNodes,
     MemoryRegistry,
     MemoryStore,
@@ -149,6 +151,7 @@ def _may_stay(client: redis.Redis, name: str) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class Backend:
     lanes: Lanes
+    lives: Lives
     letters: DeadLetters
     registry: Registry
     views: Views
@@ -164,8 +167,9 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
         memory = MemoryStore()
         return Backend(
             lanes=MemoryLanes(memory, settings),
+            lives=MemoryLives(memory, settings),
             letters=MemoryDeadLetters(memory),
-            registry=MemoryRegistry(memory),
+            registry=MemoryRegistry(memory, settings),
             views=MemoryViews(memory),
             nodes=MemoryNodes(memory, settings),
             new_breakers=lambda: MemoryBreakers(memory, settings),
@@ -175,6 +179,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
     runner: Runner = request.getfixturevalue("runner")
     return Backend(
         lanes=RedisLanes(runner, settings),
+        lives=RedisLives(runner, settings),
         letters=RedisDeadLetters(runner, settings),
         registry=RedisRegistry(runner, settings),
         views=RedisViews(runner, settings),
@@ -199,6 +204,11 @@ def _now(client: redis.Redis) -> float:
 @pytest.fixture
 def lanes(backend: Backend) -> Lanes:
     return backend.lanes
+
+
+@pytest.fixture
+def lives(backend: Backend) -> Lives:
+    return backend.lives
 
 
 @pytest.fixture

@@ -3,13 +3,34 @@
 One job is *claim* (:mod:`.deliverer`), *run* (:mod:`.calling`: :mod:`.batch` cuts it, :mod:`.send`
 makes the one call) and *settle* (:mod:`.settling`). What became of a call that nobody has seen the
 end of is found out by :mod:`.doubt`; :mod:`.rehome` makes a session anew, of what :mod:`.memory`
-says that it must remember. :mod:`.keeper` renews leases meanwhile and :mod:`.sweep` finds lanes
+says that it must remember, and :mod:`.waking` one that was put to sleep. :mod:`.extending` has a
+server keep one for longer. :mod:`.keeper` renews leases meanwhile and :mod:`.sweep` finds lanes
 that nobody works on.
 """
 
 from kato_tasks.delivery.deliverer import Deliverer
+from kato_tasks.delivery.extending import extend
+from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.keeper import LeaseKeeper
+from kato_tasks.delivery.looking import Verdict, is_memory
+from kato_tasks.delivery.making import drop_session
+from kato_tasks.delivery.memory import recall
 from kato_tasks.delivery.sweep import sweep
 from kato_tasks.delivery.until import deliver_until, ensure_session
+from kato_tasks.delivery.work import Tools, Work
 
-__all__ = ["Deliverer", "LeaseKeeper", "deliver_until", "ensure_session", "sweep"]
+__all__ = [
+    "Deliverer",
+    "LeaseKeeper",
+    "Tools",
+    "Verdict",
+    "Work",
+    "deliver_until",
+    "drop_session",
+    "ensure_session",
+    "extend",
+    "insist",
+    "is_memory",
+    "recall",
+    "sweep",
+]

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from kato_tasks.delivery.batch import cut
 from kato_tasks.delivery.doubt import anomaly, suspected
 from kato_tasks.delivery.effect import Done, config_of, effect
+from kato_tasks.delivery.extending import extend, would_come_too_late
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.learning import expected_pattern, makes_learn, may_learn
 from kato_tasks.delivery.looking import Verdict, is_gone
@@ -40,6 +41,12 @@ _LONGEST_PAUSE: Final = 0.05
 
 def call(tools: Tools, work: Work) -> Work | Turn:
     """Make the next call of a lane that has commands."""
+    try:
+        late = would_come_too_late(tools, work)
+    except KatoError as error:
+        return pause(tools, work, str(error))
+    if late and work.claim.commands[0].kind is not Kind.DELETE:
+        return extend(tools, work)
     began = time.monotonic()
     planned = _intend(tools, work)
     if not isinstance(planned, Planned):

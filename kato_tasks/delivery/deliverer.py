@@ -16,11 +16,14 @@ from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.keeper import LeaseKeeper
 from kato_tasks.delivery.making import drop_session, make_session
 from kato_tasks.delivery.settling import pause
+from kato_tasks.delivery.waking import wake
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import InvalidInput, KatoError
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import Lanes
-from kato_tasks.models import Claim, Kind, NoClaim, Turn
+from kato_tasks.life import first_looks, own_end
+from kato_tasks.lives import Lives
+from kato_tasks.models import Bound, Claim, Kind, NoClaim, Turn
 from kato_tasks.nodes import Nodes
 from kato_tasks.retry import Backoff
 from kato_tasks.settings import Settings
@@ -38,17 +41,23 @@ class Deliverer:
 
     Args:
         lanes: The lanes.
+        lives: How long sessions live.
         nodes: Tells who may call a node.
         breakers: Tell whether an instance may be called.
         client: Returns the client of an instance by its name.
         keeper: Renews leases meanwhile.
         settings: Batch, turn and retry limits.
+
+    Attributes:
+        tools: All of that, as a turn works with it.
+        stopping: True once no turn begins any more.
     """
 
     def __init__(  # noqa: PLR0913 - what a delivery works with
         self,
         *,
         lanes: Lanes,
+        lives: Lives,
         nodes: Nodes,
         breakers: Breakers | Watch,
         client: Callable[[str], KatoClient],
@@ -56,9 +65,10 @@ class Deliverer:
         settings: Settings,
     ) -> None:
         self._keeper = keeper
-        self._stopping = False
-        self._tools = Tools(
+        self.stopping = False
+        self.tools = Tools(
             lanes=lanes,
+            lives=lives,
             nodes=nodes,
             watch=breakers if isinstance(breakers, Watch) else Watch(breakers),
             client=client,
@@ -71,7 +81,7 @@ class Deliverer:
 
         It takes no lock, so a signal handler may call it.
         """
-        self._stopping = True
+        self.stopping = True
 
     def deliver(self, key: str) -> Turn:
         """Deliver one lane for one turn.
@@ -80,9 +90,9 @@ class Deliverer:
             StoreUnavailable: The store did not answer. The lease runs out; whoever claims the lane
                 next looks what became of a call that was under way.
         """
-        if self._stopping:
+        if self.stopping:
             return Turn.MORE
-        tools = self._tools
+        tools = self.tools
         claim = tools.lanes.claim(key, most=tools.settings.batch_commands + 1)
         if isinstance(claim, NoClaim):
             return _NOT_CLAIMED[claim]
@@ -97,7 +107,7 @@ class Deliverer:
             return self._with_node(work)
 
     def _with_node(self, work: Work) -> Turn:
-        nodes, settings = self._tools.nodes, self._tools.settings
+        nodes, settings = self.tools.nodes, self.tools.settings
         hold = nodes.acquire(work.claim.spec, wait=settings.node_wait)
         if hold is None:
             self._give_back(work, settings.retry_first)
@@ -116,20 +126,19 @@ class Deliverer:
     def _may_go_on(self, work: Work) -> bool:
         """Tell whether a turn has work left, and the right to do it."""
         claim = work.claim
-        unmade = claim.session_id is None and not _ends(claim)
-        if self._stopping or not (claim.commands or unmade):
+        if self.stopping or not (claim.commands or _is_wished(claim)):
             return False
         if work.hold.alone:
-            return self._tools.nodes.renew(work.hold)
-        return not work.going_on or not self._tools.nodes.is_marked(claim.spec)
+            return self.tools.nodes.renew(work.hold)
+        return not work.going_on or not self.tools.nodes.is_marked(claim.spec)
 
     def _over(self, work: Work) -> Turn:
         # What came in while the session was made waits for the next turn.
-        self._give_back(work, 0.0 if self._stopping else self._tools.settings.wake_grace)
+        self._give_back(work, 0.0 if self.stopping else self.tools.settings.wake_grace)
         return Turn.MORE
 
     def _step(self, work: Work) -> Work | Turn:
-        watch, instance = self._tools.watch, work.claim.spec.instance
+        watch, instance = self.tools.watch, work.claim.spec.instance
         seconds = watch.ask(instance)
         if seconds > 0:
             self._give_back(work, seconds)
@@ -142,22 +151,28 @@ class Deliverer:
     def _next(self, work: Work) -> Work | Turn:
         claim = work.claim
         if claim.suspect is not None and claim.session_id is not None:
-            return suspected(self._tools, work, claim.suspect)
+            return suspected(self.tools, work, claim.suspect)
         if claim.intent is not None:
-            return resolve(self._tools, work)
+            return resolve(self.tools, work)
         if claim.session_id is None and not _ends(claim):
-            return self._bind(work)
-        return call(self._tools, work)
+            return wake(self.tools, work) if claim.asleep else self._bind(work)
+        return call(self.tools, work)
 
     def _bind(self, work: Work) -> Work | Turn:
-        claim, tools = work.claim, self._tools
+        claim, tools = work.claim, self.tools
         client = tools.client(claim.spec.instance)
         try:
             made = make_session(client, claim.spec, work.key)
         except KatoError as error:
             return pause(tools, work, str(error))
-        bind = tools.lanes.bind
-        lease = insist(lambda: bind(claim.lease, made.session_id, learning=made.learning))
+        to = Bound(
+            session_id=made.session_id,
+            learning=made.learning,
+            lifetime=made.lifetime,
+            ends=own_end(claim.spec),
+            looks=first_looks(claim.spec, made.lifetime, tools.settings),
+        )
+        lease = insist(lambda: tools.lanes.bind(claim.lease, to))
         if lease is None:
             drop_session(client, made.session_id)
             return Turn.LOST
@@ -169,17 +184,24 @@ class Deliverer:
             events=0,
             learning=made.learning,
             suspect=None,
+            life=replace(claim.life, lifetime=made.lifetime, fresh_ms=round(work.now_ms)),
         )
         return replace(work, claim=bound, calls=work.calls + 1)
 
     def _give_back(self, work: Work, seconds: float) -> None:
-        release = self._tools.lanes.release
+        release = self.tools.lanes.release
         insist(lambda: release(work.claim.lease, pause=seconds, doubt=_open(work.claim)))
 
 
 def _open(claim: Claim) -> str:
     """Return what is in doubt in a lane that is given back as it is."""
     return "" if claim.intent is None else "its last call is in doubt"
+
+
+def _is_wished(claim: Claim) -> bool:
+    """Tell whether there is something to do for a session apart from its commands."""
+    unmade = claim.session_id is None and not _ends(claim)
+    return unmade or claim.suspect is not None or claim.intent is not None
 
 
 def _ends(claim: Claim) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kato_tasks.delivery.effect import Done, effect
+from kato_tasks.delivery.extending import UNSURE
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.learning import UNKNOWN, frequency
 from kato_tasks.delivery.looking import Found, Verdict, look
@@ -32,9 +33,8 @@ def resolve(tools: Tools, work: Work) -> Work | Turn:
     claim, intent = work.claim, work.claim.intent
     if intent is None:
         return work
-    if intent.kind is Kind.DELETE or claim.session_id is None:
-        # Deleting again does no harm: whatever comes after goes to another session.
-        return _withdraw(tools, work)
+    if intent.kind in (Kind.EXTEND, Kind.DELETE) or claim.session_id is None:
+        return _fence(tools, work, intent)
     journal = tools.lanes.journal(claim.lease, claim.applied)
     if journal is None:
         return Turn.LOST
@@ -54,6 +54,15 @@ def resolve(tools: Tools, work: Work) -> Work | Turn:
     tally(tools, work, "doubts")
     work = replace(work, calls=work.calls + found.looks)
     return _act(tools, work, memory, found)
+
+
+def _fence(tools: Tools, work: Work, intent: Intent) -> Work | Turn:
+    """Go on after a call of which nothing can be seen."""
+    if intent.kind is Kind.EXTEND:
+        # A late one would write back a session as it was: it must meet an orphan.
+        return suspected(tools, work, UNSURE)
+    # Deleting again does no harm: whatever comes after goes to another session.
+    return _withdraw(tools, work)
 
 
 def _act(tools: Tools, work: Work, memory: Memory, found: Found) -> Work | Turn:

@@ -67,6 +67,8 @@ def effect(claim: Claim, batch: Sequence[Command], intent: Intent) -> Done:
             return _configure(claim, batch[0])
         case Kind.DELETE:
             return Done(time=0, unbind=True)
+        case Kind.EXTEND:
+            return Done(time=claim.time, events=claim.events)
 
 
 def with_config(done: Done, effective: Mapping[str, JsonValue]) -> Done:

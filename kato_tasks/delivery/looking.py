@@ -94,16 +94,17 @@ def _compare(work: Work, intent: Intent, before: Memory, seen: Cognition) -> Fou
     batch = work.intended
     after = follow(before, batch, work.claim.learning)
     done = effect(work.claim, batch, intent)
-    if _is(after, seen) and not _is(before, seen):
+    if is_memory(after, seen) and not is_memory(before, seen):
         return Found(verdict=Verdict.APPLIED, done=done, stm=seen.stm)
-    if _is(before, seen):
+    if is_memory(before, seen):
         return Found(verdict=Verdict.BEFORE, stm=seen.stm)
     time_now = done.time if seen.time == TIME_UNKNOWN else seen.time
     found = replace(done, time=time_now, events=len(seen.stm))
     return Found(verdict=Verdict.OTHER, done=found, stm=seen.stm)
 
 
-def _is(memory: Memory, seen: Cognition) -> bool:
+def is_memory(memory: Memory, seen: Cognition) -> bool:
+    """Tell whether what a server shows of a session is what it must remember."""
     return seen.time in (memory.time, TIME_UNKNOWN) and memory.equals(seen.stm)
 
 

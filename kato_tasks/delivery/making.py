@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from kato_tasks.errors import KatoError
 from kato_tasks.instrumentation import logger
-from kato_tasks.kato import KatoClient
+from kato_tasks.kato import CreatedSession, KatoClient
 from kato_tasks.models import Learning, PredictionMode, SessionSpec
 
 LINEAGE: Final = "kato_tasks_key"
@@ -26,10 +26,12 @@ class Made:
     Attributes:
         session_id: The server's name for it.
         learning: How the server learns by itself in it, by its own config or its server's.
+        lifetime: Seconds without a write after which the server forgets it; None if not known.
     """
 
     session_id: str
     learning: Learning
+    lifetime: int | None = None
 
 
 def make_session(client: KatoClient, spec: SessionSpec, key: str, *, quiet: bool = False) -> Made:
@@ -56,7 +58,11 @@ def make_session(client: KatoClient, spec: SessionSpec, key: str, *, quiet: bool
         metadata={LINEAGE: key} if client.takes_metadata else None,
     )
     effective = created.config or config
-    return Made(session_id=created.session_id, learning=learning_of(effective))
+    return Made(
+        session_id=created.session_id,
+        learning=learning_of(effective),
+        lifetime=_lifetime(created),
+    )
 
 
 def give_voice(client: KatoClient, session_id: str, spec: SessionSpec, learning: Learning) -> None:
@@ -72,6 +78,13 @@ def give_voice(client: KatoClient, session_id: str, spec: SessionSpec, learning:
         config[_PREDICTIONS] = True
     if config:
         client.update_config(session_id, config)
+
+
+def _lifetime(created: CreatedSession) -> int | None:
+    """Return a session's time to live: by its dates, which are right where ttl_seconds is not."""
+    if created.created_at is None or created.expires_at is None:
+        return created.ttl_seconds
+    return round((created.expires_at - created.created_at).total_seconds())
 
 
 def learning_of(config: Mapping[str, JsonValue]) -> Learning:

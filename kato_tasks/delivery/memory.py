@@ -93,7 +93,7 @@ def follow(memory: Memory, batch: Sequence[Command], learning: Learning) -> Memo
             return replace(memory, events=(), exact=True, replay=())
         case Kind.CLEAR_STM | Kind.DELETE:
             return Memory()
-        case Kind.CONFIGURE:
+        case Kind.CONFIGURE | Kind.EXTEND:
             return memory
 
 

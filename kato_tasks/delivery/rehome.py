@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import Final
 
 from kato_tasks.delivery.insist import insist
-from kato_tasks.delivery.making import drop_session, give_voice, make_session
+from kato_tasks.delivery.making import Made, drop_session, give_voice, make_session
 from kato_tasks.delivery.memory import Memory
 from kato_tasks.delivery.settling import park, pause
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import KatoError, KatoTasksError
 from kato_tasks.instrumentation import logger
 from kato_tasks.kato import TIME_UNKNOWN, KatoClient
+from kato_tasks.life import first_looks
 from kato_tasks.models import Intent, Switch, Turn
 
 _CALLS: Final = 4
@@ -60,13 +61,14 @@ def rehome(  # noqa: PLR0913 - what it is made of, why, and what stays open
     claim = work.claim
     client = tools.client(claim.spec.instance)
     try:
-        session_id = _make(client, work, memory, old)
+        made = _make(client, work, memory, old)
     except KatoError as error:
         return pause(tools, work, str(error), doubt=reason)
     except OtherSymbols:
         raise
     except Unfaithful as error:
         return _give_up(tools, work, reason, error)
+    session_id = made.session_id
     if intent is not None:
         intent = replace(intent, session_id=session_id, time=memory.time, rehomed=True)
     to = Switch(
@@ -75,6 +77,8 @@ def rehome(  # noqa: PLR0913 - what it is made of, why, and what stays open
         events=len(memory.events),
         reason=reason,
         intent=intent,
+        lifetime=made.lifetime,
+        looks=first_looks(claim.spec, made.lifetime, tools.settings),
     )
     lease = insist(lambda: tools.lanes.switch(claim.lease, claim.applied, to))
     if lease is None:
@@ -92,11 +96,13 @@ def rehome(  # noqa: PLR0913 - what it is made of, why, and what stays open
         intent=intent,
         intent_ms=round(work.now_ms),
         suspect=None,
+        asleep=False,
+        life=replace(claim.life, lifetime=made.lifetime, fresh_ms=round(work.now_ms)),
     )
     return replace(work, claim=after, calls=work.calls + _CALLS, anew=True)
 
 
-def _make(client: KatoClient, work: Work, memory: Memory, old: Seen | None) -> str:
+def _make(client: KatoClient, work: Work, memory: Memory, old: Seen | None) -> Made:
     """Make a server-side session with a memory; none is left over if that fails."""
     spec, learning = work.claim.spec, work.claim.learning
     made = make_session(client, spec, work.key, quiet=client.can_configure)
@@ -109,7 +115,7 @@ def _make(client: KatoClient, work: Work, memory: Memory, old: Seen | None) -> s
     except (KatoError, Unfaithful):
         drop_session(client, made.session_id)
         raise
-    return made.session_id
+    return made
 
 
 def _verify(client: KatoClient, session_id: str, memory: Memory, old: Seen | None) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from kato_tasks.breakers import Watch
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import Lanes
+from kato_tasks.lives import Lives
 from kato_tasks.models import Claim, Command, Intent
 from kato_tasks.nodes import NodeHold, Nodes
 from kato_tasks.retry import Backoff
@@ -21,6 +22,7 @@ class Tools:
 
     Attributes:
         lanes: The lanes.
+        lives: How long sessions live.
         nodes: Who may call a node, and who may learn on it.
         watch: Whether an instance may be called.
         client: Returns the client of an instance by its name.
@@ -29,6 +31,7 @@ class Tools:
     """
 
     lanes: Lanes
+    lives: Lives
     nodes: Nodes
     watch: Watch
     client: Callable[[str], KatoClient]

@@ -48,6 +48,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 # The real server ignores it; the development server's audit tells replays by it.
 _REPLAY: Mapping[str, str] = MappingProxyType({"X-Kato-Tasks-Source": "replay"})
 _LONGEST_REPLAY = 1000
+_PROBED_SECONDS = 600
 
 
 class KatoClient:
@@ -84,6 +85,7 @@ class KatoClient:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._answered = answered or _unheard
+        self._counts_writes: bool | None = None
         self._dialect = None if dialect is None else DIALECTS[dialect]
         self._transport = Transport(
             base_url,
@@ -264,6 +266,32 @@ class KatoClient:
         validate_ttl("ttl_seconds", ttl_seconds)
         self._send(Verb.EXTEND, session_id, query=f"?ttl_seconds={ttl_seconds:d}")
 
+    def prolong(self, session_id: str, ttl_seconds: int) -> None:
+        """Let a session live on for this many whole seconds.
+
+        In the guide's dialect any call does that for a session that extends itself; it is read.
+        """
+        if Verb.EXTEND in self.dialect.routes:
+            self.extend(session_id, ttl_seconds)
+        else:
+            self.get_session(session_id)
+
+    def counts_writes(self, node_id: str) -> bool:
+        """Tell whether a write gives a session its whole time to live again (kato-api 2).
+
+        It is the server's setting, so it is asked once: with a session of its own that is extended
+        and read, because a server that counts writes shows what a write would give it, and the
+        others what it was extended to.
+
+        Args:
+            node_id: The node of the session that it is asked with.
+        """
+        if Verb.EXTEND not in self.dialect.routes:
+            return True
+        if self._counts_writes is None:
+            self._counts_writes = self._asked_whether_writes_count(node_id)
+        return self._counts_writes
+
     def observe(self, session_id: str, observation: bytes) -> Observed:
         """Apply one observation.
 
@@ -421,6 +449,19 @@ class KatoClient:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _asked_whether_writes_count(self, node_id: str) -> bool:
+        probe = self.create_session(node_id=node_id, ttl_seconds=_PROBED_SECONDS)
+        try:
+            self.extend(probe.session_id, 2 * _PROBED_SECONDS)
+            shown = self.get_session(probe.session_id)
+        finally:
+            with contextlib.suppress(KatoError):
+                self.discard_session(probe.session_id)
+        if shown.expires_at is None or shown.created_at is None:
+            return True
+        lives = (shown.expires_at - shown.created_at).total_seconds()
+        return lives < 1.5 * _PROBED_SECONDS
 
     def _with_config(
         self, answer: Answer, created: CreatedSession, sent: Mapping[str, JsonValue]

@@ -1,19 +1,21 @@
 -- Accept groups of commands into one lane, each group once per command_id.
 -- A new (or ended) session is registered with the given spec; a known one keeps its own.
 --
--- KEYS  1 session  2 lane  3 ids  4 lease  5 ready  6 activity  7 journal
+-- KEYS  1 session  2 lane  3 ids  4 lease  5 ready  6 activity  7 journal  8 clock
 -- ARGV  1 session key   2 spec (JSON)   3 node of the spec   4 instance of the spec
 --       5 node insisted on, or ''       6 instance insisted on, or ''
 --       7 '1' to have the session made at the server even if no command waits
 --       8 wake-up grace, ms   9 ids remembered   10 ids kept, ms   11 record kept, ms
 --       12 most commands that may wait   13 commands that later parts of this request bring
---       14.. per group: command_id, kind, number of payloads, the payloads
+--       14 '1' to keep a new session alive
+--       15.. per group: command_id, kind, number of payloads, the payloads
 -- Returns  {'conflict', field, known value}
 --     or   {'full', commands that wait}; nothing was accepted
 --     or   {'ok', 1 if a wake-up is needed, then per group: first position, 1 if repeated}
 local session, lane, ids = KEYS[1], KEYS[2], KEYS[3]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  + tonumber(redis.call('GET', KEYS[8]) or 0)
 
 local known = redis.call('HMGET', session, 'node', 'instance', 'state', 'appended', 'applied')
 local appended = tonumber(known[4] or 0)
@@ -24,7 +26,7 @@ if known[1] and not over then
 end
 
 -- What is repeated takes no room, and must be answered even by a full lane.
-local before, new, group = {}, 0, 14
+local before, new, group = {}, 0, 15
 while group <= #ARGV do
   local first = redis.call('ZSCORE', ids, ARGV[group])
   before[group] = first
@@ -37,7 +39,7 @@ if new > 0 then
 end
 
 local reply, added = {'ok', 0}, 0
-group = 14
+group = 15
 while group <= #ARGV do
   local id, kind, count, first = ARGV[group], ARGV[group + 1], tonumber(ARGV[group + 2]), before[group]
   -- An id may stand twice in one request.
@@ -61,6 +63,8 @@ if known[1] and added == 0 and not bind then return reply end
 if not known[1] or (over and (added > 0 or bind)) then
   redis.call('HSET', session, 'spec', ARGV[2], 'node', ARGV[3], 'instance', ARGV[4],
     'state', 'new', 'created_ms', now)
+  redis.call('HDEL', session, 'keep', 'ends_ms', 'lifetime', 'fresh_ms')
+  if ARGV[14] == '1' then redis.call('HSET', session, 'keep', 1) end
   if not known[1] then
     redis.call('HSET', session, 'sid', '', 'time', 0, 'epoch', 0, 'applied', 0)
   end

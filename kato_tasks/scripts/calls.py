@@ -12,6 +12,7 @@ from kato_tasks.models import (
     Accepted,
     Append,
     Appended,
+    Bound,
     Claim,
     Command,
     Intent,
@@ -19,16 +20,18 @@ from kato_tasks.models import (
     JournalEntry,
     Kind,
     LearnDoubt,
-    Learning,
     Lease,
+    Life,
     NoClaim,
     Outcome,
+    SessionState,
     Settlement,
     Switch,
 )
 from kato_tasks.scripts.codec import (
     decode_intent,
     decode_learning,
+    decode_memory,
     decode_spec,
     encode_intent,
     encode_learning,
@@ -41,6 +44,10 @@ from kato_tasks.settings import Settings
 
 def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))
+
+
+def _pause(seconds: float | None) -> int | str:
+    return "" if seconds is None else max(0, round(seconds * 1000))
 
 
 def _text(value: bytes) -> str:
@@ -81,11 +88,12 @@ def append(
         _ms(settings.retention),
         settings.lane_commands,
         following,
+        int(request.keep_alive),
     ]
     for group in request.groups:
         args += (group.command_id, group.kind.value, len(group.payloads), *group.payloads)
     slots = [keys.session, keys.lane, keys.ids, keys.lease, keys.ready, keys.activity]
-    slots.append(keys.journal)
+    slots += [keys.journal, keys.clock]
     return Call(script=_APPEND, keys=slots, args=args)
 
 
@@ -139,18 +147,23 @@ def claim(  # noqa: PLR0913 - one value per fact that the script takes
     *,
     lossless: str = "",
     doubtful: str = "",
+    idle: bool = False,
 ) -> Call[NoClaim | Restarted | list[Any]]:
     """Take a lane's lease; read the reply with :func:`read_claim`.
 
     ``lossless`` and ``doubtful`` are run ids of the store: of a run that began with all that the
-    one before had answered, and of one that may not have.
+    one before had answered, and of one that may not have. ``idle``: take it even if there is
+    nothing to do.
     """
     return Call(
         script=_CLAIM,
-        keys=[keys.session, keys.lane, keys.lease, keys.ready, keys.stats, keys.journal],
+        keys=[
+            *(keys.session, keys.lane, keys.lease, keys.ready, keys.stats, keys.journal),
+            keys.clock,
+        ],
         args=[
             *(key, token, _ms(settings.lease), most, _ms(settings.retention)),
-            *(lossless, doubtful, _LONGEST_CALL),
+            *(lossless, doubtful, _LONGEST_CALL, int(idle)),
         ],
     )
 
@@ -158,7 +171,8 @@ def claim(  # noqa: PLR0913 - one value per fact that the script takes
 def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
     """Return what the claim script answered when the lane is ours."""
     _, now_ms, spec, sid, time, events, epoch, applied, lowered, attempts, *rest = reply
-    learning, intent, intent_ms, suspect, failures, ruling, entries = rest
+    learning, intent, intent_ms, suspect, failures, ruling, *rest = rest
+    state, lifetime, fresh_ms, ends_ms, keep, used_ms, stm, entries = rest
     return Claim(
         lease=Lease(key=key, token=token, epoch=int(epoch)),
         spec=decode_spec(spec),
@@ -176,18 +190,31 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
         suspect=_text(suspect) or None,
         failures=int(failures),
         ruling=LearnDoubt(_text(ruling)) if ruling else None,
+        asleep=_text(state) == SessionState.HIBERNATED,
+        stm=decode_memory(stm),
+        life=Life(
+            lifetime=int(lifetime) if lifetime else None,
+            fresh_ms=int(fresh_ms),
+            ends_ms=int(ends_ms) if ends_ms else None,
+            keep=bool(keep),
+            used_ms=int(used_ms),
+        ),
     )
 
 
 _BIND: Final = Script.load("bind", int)
 
 
-def bind(keys: SessionKeys, lease: Lease, session_id: str, learning: Learning) -> Call[int]:
+def bind(keys: SessionKeys, lease: Lease, to: Bound) -> Call[int]:
     """Bind a session; answers the new epoch, or 0 if the lease is not ours."""
     return Call(
         script=_BIND,
-        keys=[keys.session, keys.lease],
-        args=[lease.token, lease.epoch, session_id, encode_learning(learning)],
+        keys=[keys.session, keys.lease, keys.idle, keys.refresh, keys.clock],
+        args=[
+            *(lease.token, lease.epoch, to.session_id, encode_learning(to.learning), lease.key),
+            to.lifetime or "",
+            *(_pause(to.ends), _pause(to.looks.idle), _pause(to.looks.refresh)),
+        ],
     )
 
 
@@ -198,7 +225,7 @@ def intend(keys: SessionKeys, lease: Lease, intent: Intent) -> Call[bool]:
     """Write an intent; answers False if the lease is not ours."""
     return Call(
         script=_INTEND,
-        keys=[keys.session, keys.lease],
+        keys=[keys.session, keys.lease, keys.clock],
         args=[lease.token, lease.epoch, intent.first, encode_intent(intent, lease.token)],
     )
 
@@ -249,10 +276,14 @@ def switch(keys: SessionKeys, lease: Lease, applied: int, to: Switch) -> Call[in
     intent = "" if to.intent is None else encode_intent(to.intent, lease.token)
     return Call(
         script=_SWITCH,
-        keys=[keys.session, keys.lease, keys.stats],
+        keys=[
+            *(keys.session, keys.lease, keys.stats, keys.idle, keys.refresh, keys.clock),
+        ],
         args=[
             *(lease.token, lease.epoch, applied),
-            *(to.session_id, to.time, to.events, to.reason, intent),
+            *(to.session_id, to.time, to.events, to.reason, intent, lease.key),
+            to.lifetime or "",
+            *(_pause(to.looks.idle), _pause(to.looks.refresh)),
         ],
     )
 
@@ -300,6 +331,7 @@ def settle(
         args += (name, increment)
     slots = [keys.session, keys.lane, keys.lease, keys.ready]
     slots += [keys.activity, keys.outcomes, keys.dead, keys.stats, keys.journal]
+    slots += [keys.idle, keys.refresh, keys.clock]
     return Call(script=_SETTLE, keys=slots, args=args)
 
 
@@ -320,7 +352,7 @@ def release(  # noqa: PLR0913 - one value per fact that the script takes
     """Give a lease back with work left."""
     return Call(
         script=_RELEASE,
-        keys=[keys.session, keys.lane, keys.lease, keys.ready, keys.journal],
+        keys=[keys.session, keys.lane, keys.lease, keys.ready, keys.journal, keys.clock],
         args=[
             lease.key,
             lease.token,
@@ -359,7 +391,10 @@ def unpark(
     """
     return Call(
         script=_UNPARK,
-        keys=[keys.session, keys.lane, keys.ready, keys.dead, keys.outcomes, keys.journal],
+        keys=[
+            *(keys.session, keys.lane, keys.ready, keys.dead, keys.outcomes, keys.journal),
+            keys.clock,
+        ],
         args=[
             *(key, int(drop), settings.outcomes),
             _ms(min(_OUTCOMES_KEPT, settings.retention)),
@@ -401,11 +436,11 @@ def _session_keys(reply: Sequence[bytes]) -> tuple[str, ...]:
 _OVERDUE: Final = Script.load("overdue", _session_keys)
 
 
-def overdue(ready: str, lease_prefix: str, settings: Settings) -> Call[tuple[str, ...]]:
+def overdue(ready: str, clock: str, lease_prefix: str, settings: Settings) -> Call[tuple[str, ...]]:
     """Find lanes with work that nobody works on."""
     return Call(
         script=_OVERDUE,
-        keys=[ready],
+        keys=[ready, clock],
         args=[lease_prefix, settings.sweep_lanes, _ms(settings.wake_grace)],
     )
 
@@ -413,10 +448,10 @@ def overdue(ready: str, lease_prefix: str, settings: Settings) -> Call[tuple[str
 _FORGET: Final = Script.load("forget", int)
 
 
-def forget(activity: str, session_prefix: str, settings: Settings) -> Call[int]:
+def forget(activity: str, clock: str, session_prefix: str, settings: Settings) -> Call[int]:
     """Take sessions whose record has run out from the index; answers how many."""
     return Call(
         script=_FORGET,
-        keys=[activity],
+        keys=[activity, clock],
         args=[session_prefix, _ms(settings.retention), settings.sweep_lanes],
     )

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
-from kato_tasks.models import Intent, Kind, Learning, Outcome, PredictionMode, SessionSpec
+from kato_tasks.models import (
+    IdlePolicy,
+    Intent,
+    Kind,
+    Learning,
+    Outcome,
+    PredictionMode,
+    SessionSpec,
+)
 
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
@@ -23,12 +32,19 @@ def encode_spec(spec: SessionSpec) -> str:
         fields["tags"] = list(spec.tags)
     if spec.predictions is not PredictionMode.ON_DEMAND:
         fields["predictions"] = spec.predictions.value
+    if not spec.auto_extend:
+        fields["auto_extend"] = False
+    if spec.idle is not None:
+        fields["idle"] = spec.idle.value
+    if spec.idle_after is not None:
+        fields["idle_after"] = spec.idle_after
     return _encode(fields)
 
 
 def decode_spec(text: bytes) -> SessionSpec:
     """Return the spec that :func:`encode_spec` wrote."""
     fields = json.loads(text)
+    idle = fields.get("idle")
     return SessionSpec(
         node=fields["node"],
         instance=fields["instance"],
@@ -36,7 +52,23 @@ def decode_spec(text: bytes) -> SessionSpec:
         ttl=fields.get("ttl"),
         tags=tuple(fields.get("tags", ())),
         predictions=PredictionMode(fields.get("predictions", PredictionMode.ON_DEMAND)),
+        auto_extend=fields.get("auto_extend", True),
+        idle=None if idle is None else IdlePolicy(idle),
+        idle_after=fields.get("idle_after"),
     )
+
+
+def encode_memory(stm: Sequence[Sequence[str]] | None) -> str:
+    """Return a short-term memory as JSON; ``""`` for none."""
+    return "" if stm is None else _encode([list(event) for event in stm])
+
+
+def decode_memory(text: bytes) -> list[list[str]] | None:
+    """Return the memory that :func:`encode_memory` wrote."""
+    if not text:
+        return None
+    found: list[list[str]] = json.loads(text)
+    return found
 
 
 def encode_outcome(outcome: Outcome | None) -> str:

@@ -1,10 +1,11 @@
 -- Take sessions out of the index of sessions whose record has run out.
 --
--- KEYS  1 activity
+-- KEYS  1 activity  2 clock
 -- ARGV  1 prefix of the session hashes  2 record kept, ms  3 most sessions
 -- Returns  how many were taken out
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  + tonumber(redis.call('GET', KEYS[2]) or 0)
 -- A record may outlive its place in the index by the time between two commands.
 local before = now - tonumber(ARGV[2]) - 1000
 local forgotten = 0

@@ -1,7 +1,7 @@
 -- Give a lease back with work left: nothing of it was sent, or the call that was intended is
 -- known not to have happened, or it has to be looked at later.
 --
--- KEYS  1 session  2 lane  3 lease  4 ready  5 journal
+-- KEYS  1 session  2 lane  3 lease  4 ready  5 journal  6 clock
 -- ARGV  1 session key  2 token  3 pause before the lane is looked at again, ms
 --       4 most commands per call from now on, or ''  5 '1' if a call failed,
 --       '2' if the server failed at the first command itself
@@ -25,5 +25,6 @@ if redis.call('EXISTS', KEYS[2]) == 0 and redis.call('HEXISTS', KEYS[1], 'bind')
 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  + tonumber(redis.call('GET', KEYS[6]) or 0)
 redis.call('ZADD', KEYS[4], now + tonumber(ARGV[3]), ARGV[1])
 return 1

@@ -2,6 +2,7 @@
 -- Repeating it is refused, because the position has moved.
 --
 -- KEYS  1 session  2 lane  3 lease  4 ready  5 activity  6 outcomes  7 dead  8 stats  9 journal
+--       10 idle  11 refresh  12 clock
 -- ARGV  1 session key  2 token  3 epoch  4 position of the first command  5 number of commands
 --       6 time after  7 events after  8 outcome (JSON) or ''  9 '1' if they are dead letters
 --       10 '1' to unbind
@@ -21,6 +22,7 @@ local first, count = tonumber(ARGV[4]), tonumber(ARGV[5])
 if s[1] ~= ARGV[3] or tonumber(s[2]) + 1 ~= first or not s[3] then return {0} end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  + tonumber(redis.call('GET', KEYS[12]) or 0)
 local epoch = tonumber(ARGV[3])
 local unbind = ARGV[10] == '1'
 
@@ -61,7 +63,9 @@ if ARGV[8] ~= '' then
 end
 if unbind then
   redis.call('HSET', session, 'sid', '', 'state', 'ended')
-  redis.call('HDEL', session, 'suspect')
+  redis.call('HDEL', session, 'suspect', 'keep', 'stm', 'lifetime', 'ends_ms')
+  redis.call('ZREM', KEYS[10], key)
+  redis.call('ZREM', KEYS[11], key)
   -- A wish to have the session made counts if it came after this end of it.
   local bind = redis.call('HGET', session, 'bind')
   if bind and tonumber(bind) < first then redis.call('HDEL', session, 'bind') end
@@ -78,7 +82,8 @@ if #entries > 0 then
   return {1, epoch, entries}
 end
 redis.call('DEL', KEYS[3])
-if redis.call('HGET', session, 'sid') ~= '' and redis.call('EXISTS', lane) == 0 then
+if redis.call('HGET', session, 'sid') ~= '' and redis.call('EXISTS', lane) == 0
+  and redis.call('HEXISTS', session, 'suspect') == 0 then
   redis.call('HDEL', session, 'bind')
 end
 if redis.call('EXISTS', lane) == 1 or redis.call('HEXISTS', session, 'bind') == 1 then

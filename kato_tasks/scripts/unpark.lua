@@ -2,7 +2,7 @@
 -- take is sent again, or dropped; after an anomaly the session is made anew of its journal; a learn
 -- of which cannot be told whether it was counted is sent again, or taken for done.
 --
--- KEYS  1 session  2 lane  3 ready  4 dead  5 outcomes  6 journal
+-- KEYS  1 session  2 lane  3 ready  4 dead  5 outcomes  6 journal  7 clock
 -- ARGV  1 session key  2 '1' to drop the command that the server did not take, or to take the learn for done
 --       3 outcomes remembered  4 outcomes kept, ms
 --       5 dead letter (its id in the stream) that it must be parked at, or ''
@@ -39,5 +39,7 @@ if redis.call('EXISTS', KEYS[2]) == 0 and redis.call('HEXISTS', KEYS[1], 'bind')
   redis.call('PEXPIRE', KEYS[6], ARGV[6])
 end
 local clock = redis.call('TIME')
-redis.call('ZADD', KEYS[3], clock[1] * 1000 + math.floor(clock[2] / 1000), ARGV[1])
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  + tonumber(redis.call('GET', KEYS[7]) or 0)
+redis.call('ZADD', KEYS[3], now, ARGV[1])
 return 1

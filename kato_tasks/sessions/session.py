@@ -35,6 +35,7 @@ class Session:
     Attributes:
         key: The caller's name for the session.
         spec: What the session is created with, if this is its first use.
+        keep_alive: Keep it alive then.
     """
 
     def __init__(  # noqa: PLR0913 - what a session is and whom it talks to
@@ -42,6 +43,7 @@ class Session:
         *,
         key: str,
         spec: SessionSpec,
+        keep_alive: bool,
         node: str | None,
         instance: str | None,
         intake: Intake,
@@ -49,6 +51,7 @@ class Session:
     ) -> None:
         self.key = key
         self.spec = spec
+        self.keep_alive = keep_alive
         self._node = node
         self._instance = instance
         self._intake = intake
@@ -178,6 +181,7 @@ class Session:
             instance=self._instance,
             groups=groups,
             bind=bind,
+            keep_alive=self.keep_alive,
         )
 
     def _append(self, kind: Kind, payloads: Sequence[bytes], command_id: str | None) -> Receipt:

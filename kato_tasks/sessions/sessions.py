@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pydantic import JsonValue
 
 from kato_tasks import naming
-from kato_tasks.models import PredictionMode
+from kato_tasks.models import IdlePolicy, PredictionMode
 from kato_tasks.registry import Registry
 from kato_tasks.sessions.intake import Intake
 from kato_tasks.sessions.oracle import Oracle
 from kato_tasks.sessions.session import Session
-from kato_tasks.sessions.specs import make_spec
+from kato_tasks.sessions.specs import check_keep_alive, make_spec
 from kato_tasks.settings import Settings
 
 
@@ -44,6 +44,10 @@ class Sessions:
         ttl: int | None = None,
         tags: Sequence[str] = (),
         predictions: PredictionMode | str | None = None,
+        auto_extend: bool = True,
+        keep_alive: bool = False,
+        idle: IdlePolicy | str | None = None,
+        idle_after: float | None = None,
     ) -> Session:
         """Return the session of a key; nothing is sent.
 
@@ -59,6 +63,12 @@ class Sessions:
             ttl: Seconds without a write after which the server forgets it.
             tags: Names to find it by.
             predictions: When the server computes predictions; the setting by default.
+            auto_extend: Every write gives it its whole ``ttl`` again. If not, it ends ``ttl``
+                seconds after it was made, once all that was accepted is delivered.
+            keep_alive: Its server is told to keep it, for as long as it is not ended.
+            idle: What happens when nobody uses it: ``hibernate``, ``delete`` or ``keep``; the
+                setting by default.
+            idle_after: Seconds without use after which that happens; the setting by default.
 
         Raises:
             InvalidInput: An argument is out of its range.
@@ -73,10 +83,14 @@ class Sessions:
             ttl=ttl,
             tags=tags,
             predictions=predictions,
+            auto_extend=auto_extend,
+            idle=idle,
+            idle_after=idle_after,
         )
         return Session(
             key=key,
             spec=spec,
+            keep_alive=check_keep_alive(keep_alive, spec, self._settings),
             node=node,
             instance=instance,
             intake=self.intake,

@@ -13,12 +13,14 @@ from kato_tasks import naming
 from kato_tasks.errors import InvalidInput
 from kato_tasks.kato import validate_config
 from kato_tasks.kato.config import MAX_TTL_SECONDS
-from kato_tasks.models import PredictionMode, SessionSpec
+from kato_tasks.life import LEAST_TICKS
+from kato_tasks.models import IdlePolicy, PredictionMode, SessionSpec
 from kato_tasks.observations import shown
 from kato_tasks.settings import Settings
 
 _PREDICTIONS: Final = "process_predictions"
 _LONGEST_NAME: Final = 63
+_LONGEST_IDLE: Final = 86_400 * 365
 
 
 def make_spec(  # noqa: PLR0913 - the options of a session
@@ -30,6 +32,9 @@ def make_spec(  # noqa: PLR0913 - the options of a session
     ttl: int | None = None,
     tags: Sequence[str] = (),
     predictions: PredictionMode | str | None = None,
+    auto_extend: bool = True,
+    idle: IdlePolicy | str | None = None,
+    idle_after: float | None = None,
 ) -> SessionSpec:
     """Return the spec of a session; see :meth:`Sessions.session` for the arguments.
 
@@ -39,14 +44,43 @@ def make_spec(  # noqa: PLR0913 - the options of a session
     """
     naming.check_node(node)
     overrides, mode = _split_config(settings, {} if config is None else config, predictions)
+    seconds = _check_ttl(settings.ttl if ttl is None else ttl)
     return SessionSpec(
         node=node,
         instance=_choose_instance(settings, node, instance),
         config=overrides,
-        ttl=_check_ttl(settings.ttl if ttl is None else ttl),
+        ttl=seconds,
         tags=naming.check_tags(tags),
         predictions=mode,
+        auto_extend=_check_auto_extend(auto_extend, seconds),
+        idle=None if idle is None else _check_idle(idle),
+        idle_after=None if idle_after is None else _check_idle_after(idle_after),
     )
+
+
+def check_keep_alive(keep_alive: object, spec: SessionSpec, settings: Settings) -> bool:
+    """Return whether a session is to be kept alive.
+
+    Raises:
+        InvalidInput: It is no truth value, the session ends by itself, or its time to live is too
+            short to be looked at in time.
+    """
+    if not isinstance(keep_alive, bool):
+        raise InvalidInput("keep_alive", f"is {shown(keep_alive)}", "true or false")
+    if not keep_alive:
+        return False
+    if not spec.auto_extend:
+        raise InvalidInput(
+            "keep_alive", "is true for a session that is to end by itself", "one of both"
+        )
+    least = LEAST_TICKS * settings.refresh_interval
+    if spec.ttl is not None and spec.ttl < least:
+        raise InvalidInput(
+            "ttl",
+            f"is {spec.ttl} for a session that is to be kept alive",
+            f"at least {least:g} seconds, {LEAST_TICKS} times the setting refresh_interval",
+        )
+    return True
 
 
 def encode_config(config: Mapping[str, JsonValue]) -> bytes:
@@ -112,6 +146,32 @@ def _check_ttl(ttl: object) -> int | None:
     if isinstance(ttl, bool) or not isinstance(ttl, int) or not 1 <= ttl <= MAX_TTL_SECONDS:
         raise InvalidInput("ttl", f"is {shown(ttl)}", f"whole seconds from 1 to {MAX_TTL_SECONDS}")
     return ttl
+
+
+def _check_auto_extend(value: object, ttl: int | None) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInput("auto_extend", f"is {shown(value)}", "true or false")
+    if not value and ttl is None:
+        raise InvalidInput("auto_extend", "is false, and there is no ttl to end after", "a ttl")
+    return value
+
+
+def _check_idle(value: object) -> IdlePolicy:
+    if isinstance(value, str) and value in set(IdlePolicy):
+        return IdlePolicy(value)
+    raise InvalidInput("idle", f"is {shown(value)}", ", ".join(IdlePolicy))
+
+
+def _check_idle_after(value: object) -> float:
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and 0 < value <= _LONGEST_IDLE
+    ):
+        return float(value)
+    raise InvalidInput(
+        "idle_after", f"is {shown(value)}", f"seconds, more than 0 and up to {_LONGEST_IDLE}"
+    )
 
 
 def _check_mode(mode: object) -> PredictionMode:

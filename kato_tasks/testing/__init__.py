@@ -8,6 +8,7 @@ from kato_tasks.testing.connections import MemoryConnections
 from kato_tasks.testing.fakes import FakeCall, FakeKato, RecordingWake
 from kato_tasks.testing.lanes import MemoryLanes
 from kato_tasks.testing.letters import MemoryDeadLetters
+from kato_tasks.testing.lives import MemoryLives
 from kato_tasks.testing.nodes import MemoryNodes
 from kato_tasks.testing.registry import MemoryRegistry
 from kato_tasks.testing.store import MemoryStore
@@ -21,6 +22,7 @@ __all__ = [
     "MemoryConnections",
     "MemoryDeadLetters",
     "MemoryLanes",
+    "MemoryLives",
     "MemoryNodes",
     "MemoryRegistry",
     "MemoryStore",

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar, cast
 
 from pydantic import JsonValue
@@ -59,6 +59,7 @@ class FakeSession:
         stm: The observations whose events are remembered, as they were sent.
         observed: All observations that were applied, as they were sent.
         learned: The memories that were learned.
+        prolonged: For how many seconds it was to live on, each time.
     """
 
     node_id: str
@@ -68,6 +69,7 @@ class FakeSession:
     stm: list[bytes] = field(default_factory=list)
     observed: list[bytes] = field(default_factory=list)
     learned: list[list[bytes]] = field(default_factory=list)
+    prolonged: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +103,7 @@ class FakeKato:
         unstored: How many of the next writes are answered as if they were stored, and are not.
         defaults: What the server's session config is, unless a session overrides it.
         refused: Observations for which a call is refused for good.
+        slides: A write gives a session its whole time to live again.
         forecast: What :meth:`predictions` answers.
         on_call: Called at the beginning of every call, outside of any lock.
     """
@@ -115,6 +118,7 @@ class FakeKato:
         self.unstored = 0
         self.defaults: dict[str, JsonValue] = {}
         self.refused: set[bytes] = set()
+        self.slides = True
         self.forecast = Predictions(predictions=(), future_potentials=())
         self.on_call: Callable[[FakeCall], None] = lambda _: None
         self._errors: dict[str, deque[tuple[KatoError, bool]]] = defaultdict(deque)
@@ -163,7 +167,7 @@ class FakeKato:
             session_id=self._call(FakeCall(verb="create_session", session_id=""), create),
             node_id=node_id,
             created_at=now,
-            expires_at=now,
+            expires_at=now + timedelta(seconds=ttl_seconds or 3600),
             ttl_seconds=ttl_seconds or 3600,
             config={**self.defaults, **made},
         )
@@ -172,6 +176,19 @@ class FakeKato:
         """Tell whether there is such a session."""
         call = FakeCall(verb="exists", session_id=session_id)
         return self._call(call, lambda: session_id in self.sessions)
+
+    def counts_writes(self, session_id: str) -> bool:
+        """Tell whether a write gives a session its whole time to live again."""
+        del session_id
+        return self.slides
+
+    def prolong(self, session_id: str, ttl_seconds: int) -> None:
+        """Let a session live on."""
+
+        def prolong() -> None:
+            self._stored(session_id).prolonged.append(ttl_seconds)
+
+        self._call(FakeCall(verb="prolong", session_id=session_id), prolong)
 
     def delete_session(self, session_id: str) -> None:
         """Delete a session."""

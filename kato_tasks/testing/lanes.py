@@ -14,6 +14,7 @@ from kato_tasks.models import (
     Accepted,
     Append,
     Appended,
+    Bound,
     Claim,
     Command,
     Group,
@@ -22,8 +23,8 @@ from kato_tasks.models import (
     JournalEntry,
     Keep,
     LearnDoubt,
-    Learning,
     Lease,
+    Looks,
     NoClaim,
     Outcome,
     SessionState,
@@ -36,7 +37,6 @@ from kato_tasks.testing.store import Entry, MemoryStore
 
 _OUTCOMES_KEPT: Final = 86_400.0
 _LONGEST_CALL: Final = 1000
-_NEVER: Final = Learning()
 
 
 class MemoryLanes:
@@ -59,11 +59,11 @@ class MemoryLanes:
         with self._store.changed:
             return [self._append(request) for request in requests]
 
-    def claim(self, key: str, *, most: int) -> Claim | NoClaim:
+    def claim(self, key: str, *, most: int, idle: bool = False) -> Claim | NoClaim:
         """See :meth:`kato_tasks.lanes.Lanes.claim`."""
         with self._store.changed:
             entry = self._store.entry(key)
-            refused = self._refuse_claim(key, entry)
+            refused = self._refuse_claim(key, entry, idle=idle)
             if refused is not None or entry.spec is None:
                 return refused or NoClaim.UNKNOWN
             entry.token = secrets.token_hex(8)
@@ -86,17 +86,22 @@ class MemoryLanes:
                 suspect=entry.suspect,
                 failures=entry.failures,
                 ruling=entry.ruling,
+                asleep=entry.state is SessionState.HIBERNATED,
+                stm=entry.stm,
+                life=entry.life,
             )
 
-    def bind(self, lease: Lease, session_id: str, *, learning: Learning = _NEVER) -> Lease | None:
+    def bind(self, lease: Lease, to: Bound) -> Lease | None:
         """See :meth:`kato_tasks.lanes.Lanes.bind`."""
         with self._store.changed:
             entry = self._owned(lease)
             if entry is None or entry.epoch != lease.epoch:
                 return None
-            entry.bind, entry.learning = None, learning
-            entry.sid, entry.time, entry.state = session_id, 0, SessionState.ACTIVE
-            entry.events, entry.suspect = 0, None
+            entry.bind, entry.learning = None, to.learning
+            entry.sid, entry.time, entry.state = to.session_id, 0, SessionState.ACTIVE
+            entry.events, entry.suspect, entry.stm = 0, None, None
+            entry.ends_ms = None if to.ends is None else self._store.after(to.ends)
+            self._begin(lease.key, entry, to.lifetime, to.looks)
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
 
@@ -135,7 +140,7 @@ class MemoryLanes:
                 entry.token_until = self._store.after(self._settings.lease)
                 self._store.ready[lease.key] = entry.token_until
             else:
-                if entry.sid is not None and not entry.commands:
+                if entry.sid is not None and not entry.commands and entry.suspect is None:
                     entry.bind = None
                 left = entry.commands or entry.bind is not None
                 self._give_back(lease.key, entry, pause=self._settings.wake_grace, left=left)
@@ -160,10 +165,11 @@ class MemoryLanes:
             entry.suspect = entry.doubt = None
             entry.intent = to.intent
             entry.intent_ms = 0 if to.intent is None else self._store.now_ms
+            if to.intent is None:
+                entry.bind = None
             if entry.sid != to.session_id:
-                entry.rehomed += 1
-                self._store.counts["rehomed"] += 1
-                entry.why = to.reason
+                self._count_switch(entry, to)
+                self._begin(lease.key, entry, to.lifetime, to.looks)
             entry.sid, entry.time, entry.events = to.session_id, to.time, to.events
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
@@ -299,6 +305,8 @@ class MemoryLanes:
         if anew:
             entry.spec, entry.state = request.spec, SessionState.NEW
             entry.created_ms = self._store.now_ms
+            entry.forget_life()
+            entry.keep, entry.fresh_ms = request.keep_alive, 0
         entry.active_ms = self._store.activity[request.key] = self._store.now_ms
         if added:
             self._trim_ids(entry)
@@ -343,10 +351,28 @@ class MemoryLanes:
             entry.record_until = self._store.after(self._settings.retention)
         return False
 
-    def _refuse_claim(self, key: str, entry: Entry) -> NoClaim | None:
+    def _count_switch(self, entry: Entry, to: Switch) -> None:
+        if entry.state is SessionState.HIBERNATED:
+            entry.state, entry.stm = SessionState.ACTIVE, None
+            self._store.counts["woken"] += 1
+        else:
+            entry.rehomed += 1
+            self._store.counts["rehomed"] += 1
+            entry.why = to.reason
+
+    def _begin(self, key: str, entry: Entry, lifetime: int | None, looks: Looks) -> None:
+        entry.fresh_ms, entry.lifetime = self._store.now_ms, lifetime
+        if looks.idle is not None:
+            self._store.look(self._store.idle, key, looks.idle)
+        if looks.refresh is not None and entry.keep:
+            self._store.look(self._store.refresh, key, looks.refresh)
+
+    def _refuse_claim(self, key: str, entry: Entry, *, idle: bool) -> NoClaim | None:
         if entry.token is not None:
             return NoClaim.BUSY
         refused = _without_work(entry)
+        if refused is NoClaim.EMPTY and idle:
+            return None
         if refused is not None:
             self._store.ready.pop(key, None)
         if refused is NoClaim.EMPTY:
@@ -377,6 +403,8 @@ class MemoryLanes:
         entry.active_ms = self._store.activity[key] = self._store.now_ms
         if settlement.unbind:
             entry.unbind(settlement.first)
+            self._store.idle.pop(key, None)
+            self._store.refresh.pop(key, None)
         self._store.counts.update(settlement.counts)
 
     def _remember(self, entry: Entry, settlement: Settlement, delivered: Sequence[Command]) -> None:
@@ -428,8 +456,9 @@ def _without_work(entry: Entry) -> NoClaim | None:
         return NoClaim.UNKNOWN
     if entry.parked is not None:
         return NoClaim.PARKED
-    unmade = entry.bind is not None and entry.sid is None
-    return None if entry.commands or unmade else NoClaim.EMPTY
+    open_ = entry.sid is None or entry.suspect is not None or entry.intent is not None
+    wished = entry.bind is not None and open_
+    return None if entry.commands or wished else NoClaim.EMPTY
 
 
 def _conflict(entry: Entry, request: Append) -> SessionConflict | None:

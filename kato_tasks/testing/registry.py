@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kato_tasks.life import state_of
 from kato_tasks.models import Outcome, Progress, SessionRecord, SessionState
 from kato_tasks.registry import Stats
+from kato_tasks.settings import Settings
 from kato_tasks.testing.store import Entry, MemoryStore
 
 _LATENCY = "latency:"
@@ -16,15 +18,17 @@ class MemoryRegistry:
 
     Args:
         store: Holds the state.
+        settings: When a session is idle, and when it is expiring.
     """
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, settings: Settings) -> None:
         self._store = store
+        self._settings = settings
 
     def get(self, key: str) -> SessionRecord | None:
         """See :meth:`kato_tasks.registry.Registry.get`."""
         with self._store.changed:
-            return _record(key, self._store.entry(key))
+            return self._record(key)
 
     def progress(self, key: str) -> Progress | None:
         """See :meth:`kato_tasks.registry.Registry.progress`."""
@@ -74,34 +78,36 @@ class MemoryRegistry:
 
     def _records(self, keys: list[str]) -> Iterator[SessionRecord]:
         for key in keys:
-            record = _record(key, self._store.entry(key))
+            record = self._record(key)
             if record is not None:
                 yield record
 
+    def _record(self, key: str) -> SessionRecord | None:
+        entry = self._store.entry(key)
+        if entry.spec is None:
+            return None
+        return SessionRecord(
+            key=key,
+            spec=entry.spec,
+            state=self._state(entry),
+            session_id=entry.sid,
+            time=entry.time,
+            epoch=entry.epoch,
+            appended=entry.appended,
+            applied=entry.applied,
+            created_at=entry.created_ms / 1000,
+            active_at=entry.active_ms / 1000,
+            doubt=entry.doubt or entry.suspect,
+            parked=entry.parked,
+            attempts=entry.attempts,
+            rehomed=entry.rehomed,
+            why=entry.why,
+            life=entry.life,
+        )
 
-def _record(key: str, entry: Entry) -> SessionRecord | None:
-    if entry.spec is None:
-        return None
-    return SessionRecord(
-        key=key,
-        spec=entry.spec,
-        state=_state(entry),
-        session_id=entry.sid,
-        time=entry.time,
-        epoch=entry.epoch,
-        appended=entry.appended,
-        applied=entry.applied,
-        created_at=entry.created_ms / 1000,
-        active_at=entry.active_ms / 1000,
-        doubt=entry.doubt or entry.suspect,
-        parked=entry.parked,
-        attempts=entry.attempts,
-        rehomed=entry.rehomed,
-        why=entry.why,
-    )
-
-
-def _state(entry: Entry) -> SessionState:
-    if entry.parked is not None:
-        return SessionState.PARKED
-    return SessionState.DOUBT if entry.doubt or entry.suspect else entry.state
+    def _state(self, entry: Entry) -> SessionState:
+        if entry.parked is not None:
+            return SessionState.PARKED
+        if entry.doubt or entry.suspect:
+            return SessionState.DOUBT
+        return state_of(entry.state, entry.life, self._store.now_ms, self._settings)

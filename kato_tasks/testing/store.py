@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +16,7 @@ from kato_tasks.models import (
     LearnDoubt,
     Learning,
     Lease,
+    Life,
     Outcome,
     SessionSpec,
     SessionState,
@@ -37,6 +39,11 @@ class Entry:
     sid: str | None = None
     time: int = 0
     epoch: int = 0
+    lifetime: int | None = None
+    fresh_ms: int = 0
+    ends_ms: int | None = None
+    keep: bool = False
+    stm: Sequence[Sequence[str]] | None = None
     appended: int = 0
     applied: int = 0
     created_ms: int = 0
@@ -71,10 +78,26 @@ class Entry:
         """True if the session has ended and nothing waits: the next command starts a new one."""
         return self.state is SessionState.ENDED and self.appended == self.applied
 
+    @property
+    def life(self) -> Life:
+        """How long the session lives."""
+        return Life(
+            lifetime=self.lifetime,
+            fresh_ms=self.fresh_ms,
+            ends_ms=self.ends_ms,
+            keep=self.keep,
+            used_ms=self.active_ms,
+        )
+
+    def forget_life(self) -> None:
+        """Forget how long the session lived."""
+        self.keep, self.ends_ms, self.lifetime = False, None, None
+
     def unbind(self, seq: int) -> None:
         """Note that the server-side session is gone by the command at position ``seq``."""
         self.sid, self.state = None, SessionState.ENDED
-        self.suspect = None
+        self.suspect = self.stm = None
+        self.forget_life()
         if self.bind is not None and self.bind < seq:
             self.bind = None
         self.epoch += 1
@@ -148,6 +171,8 @@ class MemoryStore:
         changed: Guards all of the state; notified when the clock moves or a node becomes free.
         ready: Lanes with work, and when the sweep looks at them, milliseconds.
         activity: Sessions, and their last use, milliseconds.
+        idle: Sessions, and when somebody looks whether they are idle, milliseconds.
+        refresh: Sessions that are kept alive, and when somebody looks at them, milliseconds.
         counts: The counters, latency buckets among them.
         dead: The dead letters, the oldest first.
         alone: Nodes whose calls go one at a time, and until when.
@@ -162,6 +187,8 @@ class MemoryStore:
         self.changed = threading.Condition(threading.RLock())
         self.ready: dict[str, int] = {}
         self.activity: dict[str, int] = {}
+        self.idle: dict[str, int] = {}
+        self.refresh: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
         self.dead: list[DeadLetter] = []
         self.alone: dict[str, int] = {}
@@ -223,6 +250,13 @@ class MemoryStore:
         entry = self._entries.get(key, Entry()).expired(self._now_ms)
         self._entries[key] = entry
         return entry
+
+    def look(self, index: dict[str, int], key: str, seconds: float | None) -> None:
+        """Note when somebody looks at a session next; None for never."""
+        if seconds is None:
+            index.pop(key, None)
+        else:
+            index[key] = self._now_ms + max(0, round(seconds * 1000))
 
     def after(self, seconds: float) -> int:
         """Return a deadline this far from now; at least 1 ms, as the scripts' time-outs are."""

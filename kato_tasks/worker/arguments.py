@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from kato_tasks.errors import InvalidInput
-from kato_tasks.models import PredictionMode
+from kato_tasks.models import IdlePolicy, PredictionMode
 from kato_tasks.naming import check_key
 from kato_tasks.observations import Observation, explain
 
@@ -30,6 +30,10 @@ class SessionArguments(_Arguments):
     ttl: int | None = None
     tags: list[str] = Field(default_factory=list)
     predictions: Annotated[PredictionMode, _LAX] | None = None
+    auto_extend: bool = True
+    keep_alive: bool = False
+    idle: Annotated[IdlePolicy, _LAX] | None = None
+    idle_after: float | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the options of the session, without its key."""
@@ -88,6 +92,12 @@ class DeliverArguments(_Arguments):
     """Lanes with work."""
 
     keys: list[Annotated[str, AfterValidator(check_key)]]
+
+
+class LookArguments(_Arguments):
+    """Sessions that are due; None for all that are."""
+
+    keys: list[Annotated[str, AfterValidator(check_key)]] | None = None
 
 
 class PredictArguments(_Arguments):

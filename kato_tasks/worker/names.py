@@ -27,6 +27,8 @@ CONFIGURE: Final = "kato_tasks.configure"
 PREDICT: Final = "kato_tasks.predict"
 DELIVER: Final = "kato_tasks.deliver"
 SWEEP: Final = "kato_tasks.sweep"
+REFRESH_TTLS: Final = "kato_tasks.refresh_ttls"
+CLEANUP_IDLE: Final = "kato_tasks.cleanup_idle"
 
 QUEUE_OF: Final = {
     CREATE_SESSION: Queue.BULK,
@@ -39,4 +41,6 @@ QUEUE_OF: Final = {
     PREDICT: Queue.BULK,
     DELIVER: Queue.DELIVER,
     SWEEP: Queue.MAINTENANCE,
+    REFRESH_TTLS: Queue.MAINTENANCE,
+    CLEANUP_IDLE: Queue.MAINTENANCE,
 }

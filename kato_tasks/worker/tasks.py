@@ -14,6 +14,7 @@ from celery import Task, shared_task
 from kato_tasks.delivery import deliver_until, ensure_session
 from kato_tasks.errors import LaneFull, StoreUnavailable
 from kato_tasks.instrumentation import logger
+from kato_tasks.lives import Index
 from kato_tasks.models import Append, Kind, Turn
 from kato_tasks.observations import encode_observation
 from kato_tasks.services import Services
@@ -24,6 +25,7 @@ from kato_tasks.worker.arguments import (
     ConfigureArguments,
     DeliverArguments,
     FanOutArguments,
+    LookArguments,
     ObserveArguments,
     PredictArguments,
     SessionArguments,
@@ -181,7 +183,9 @@ def predict(self: Task[Any, Any], key: str, **options: Any) -> dict[str, Any]:  
             services.deliverer, services.registry, key, seq=goal, timeout=arguments.timeout
         )
     left = max(_LEAST_TIMEOUT, until - time.monotonic())
-    found = services.sessions.oracle.predictions(key, after=goal or 0, timeout=left)
+    found = services.sessions.oracle.predictions(
+        key, after=goal or 0, timeout=left, revive=services.deliverer.deliver
+    )
     return {
         "predictions": list(found.predictions),
         "future_potentials": list(found.future_potentials),
@@ -228,6 +232,49 @@ def sweep(self: Task[Any, Any]) -> int:
     services = process.services(self.app)
     services.lanes.forget()
     return services.sweep()
+
+
+@shared_task(name=names.REFRESH_TTLS, bind=True)
+def refresh_ttls(self: Task[Any, Any], keys: list[str] | None = None) -> dict[str, int]:
+    """Have servers keep the sessions that are kept alive and due.
+
+    Args:
+        self: The task.
+        keys: These sessions; without, those that are due are found, and each shard's are given to
+            a task of their own.
+
+    Returns:
+        How many there were of each outcome; or, without keys, ``due``.
+    """
+    return _look_after(self, Index.REFRESH, keys)
+
+
+@shared_task(name=names.CLEANUP_IDLE, bind=True)
+def cleanup_idle(self: Task[Any, Any], keys: list[str] | None = None) -> dict[str, int]:
+    """Put sessions to sleep that nobody uses, or end them; end those whose time is over.
+
+    Args:
+        self: The task.
+        keys: These sessions; without, those that are due are found, and each shard's are given to
+            a task of their own.
+
+    Returns:
+        How many there were of each outcome; or, without keys, ``due``.
+    """
+    return _look_after(self, Index.IDLE, keys)
+
+
+def _look_after(task: Task[Any, Any], index: Index, keys: list[str] | None) -> dict[str, int]:
+    wanted = read(LookArguments, {"keys": keys}).keys
+    services = process.services(task.app)
+    if wanted is not None:
+        return dict(services.look_after(index, wanted))
+    found = services.find_due(index)
+    for due in found:
+        # A look that nobody took before the next round is worth nothing.
+        expires = services.settings.refresh_interval
+        task.apply_async(args=(list(due),), expires=expires, ignore_result=True)
+    return {"due": sum(map(len, found))}
 
 
 def _session(services: Services, arguments: SessionArguments) -> Session:

@@ -85,6 +85,7 @@ class Site:
         """Return a deliverer over lanes of its own."""
         return Deliverer(
             lanes=lanes,
+            lives=self.services.lives,
             nodes=self.services.nodes,
             breakers=self.services.breakers,
             client=self.services.clients,

@@ -54,11 +54,11 @@ class Leaseless(RedisLanes):
         self._lease = site.keys.lease
         self._together = together
 
-    def claim(self, key: str, *, most: int) -> Claim | NoClaim:
+    def claim(self, key: str, *, most: int, idle: bool = False) -> Claim | NoClaim:
         """Claim, and wait until the others have claimed too."""
         with self._one_at_a_time:
             self._store.delete(self._lease)
-            claim = super().claim(key, most=most)
+            claim = super().claim(key, most=most, idle=idle)
         self._together.wait(timeout=10)
         return claim
 

@@ -11,6 +11,7 @@ from kato_tasks.lanes import Lanes
 from kato_tasks.models import (
     Append,
     Appended,
+    Bound,
     Claim,
     Group,
     Intent,
@@ -87,7 +88,7 @@ def end(lanes: Lanes, key: str = KEY) -> None:
     """Bind a session and end it, with an empty lane."""
     lanes.append([request(key, group("", kind=Kind.DELETE))])
     claimed = claim(lanes, key)
-    bound = lanes.bind(claimed.lease, "sid-1")
+    bound = lanes.bind(claimed.lease, Bound(session_id="sid-1"))
     assert bound is not None
     size = len(claimed.commands)
     intent = Intent(

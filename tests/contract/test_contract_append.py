@@ -19,7 +19,7 @@ from lane_steps import (
 
 from kato_tasks.errors import SessionConflict
 from kato_tasks.lanes import Lanes
-from kato_tasks.models import Accepted, Append, Appended, Kind, SessionSpec, SessionState
+from kato_tasks.models import Accepted, Append, Appended, Bound, Kind, SessionSpec, SessionState
 from kato_tasks.registry import Registry
 
 
@@ -164,7 +164,7 @@ def test_a_session_to_be_made_is_work_until_it_is_bound(lanes: Lanes) -> None:
     assert lanes.append([request(KEY, bind=True)]) == [Appended(groups=(), wake=True)]
     claimed = claim(lanes)
     assert claimed.commands == ()
-    bound = lanes.bind(claimed.lease, "sid-1")
+    bound = lanes.bind(claimed.lease, Bound(session_id="sid-1"))
     assert bound is not None
     assert lanes.release(bound)
     assert lanes.claim(KEY, most=1) == "empty"

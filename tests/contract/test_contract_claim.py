@@ -8,7 +8,7 @@ import pytest
 from lane_steps import KEY, LetPass, append, claim, deliver, foreign, intend, payloads, settlement
 
 from kato_tasks.lanes import Lanes
-from kato_tasks.models import Lease, NoClaim, SessionState
+from kato_tasks.models import Bound, Lease, NoClaim, SessionState
 from kato_tasks.registry import Registry
 
 SHORT_LEASE = pytest.mark.with_settings(lease=0.2)
@@ -122,7 +122,7 @@ def test_a_lease_is_renewed_for_its_owner_only(lanes: Lanes) -> None:
 def test_binding_raises_the_epoch(lanes: Lanes, registry: Registry) -> None:
     append(lanes, "x")
     claimed = claim(lanes)
-    bound = lanes.bind(claimed.lease, "sid-1")
+    bound = lanes.bind(claimed.lease, Bound(session_id="sid-1"))
     assert bound == replace(claimed.lease, epoch=1)
     record = registry.get(KEY)
     assert record is not None
@@ -134,9 +134,9 @@ def test_binding_is_refused_to_a_foreign_token_and_to_an_old_epoch(
 ) -> None:
     append(lanes, "x")
     claimed = claim(lanes)
-    assert lanes.bind(foreign(claimed.lease), "sid-2") is None
-    assert lanes.bind(claimed.lease, "sid-1") is not None
-    assert lanes.bind(claimed.lease, "sid-3") is None
+    assert lanes.bind(foreign(claimed.lease), Bound(session_id="sid-2")) is None
+    assert lanes.bind(claimed.lease, Bound(session_id="sid-1")) is not None
+    assert lanes.bind(claimed.lease, Bound(session_id="sid-3")) is None
     record = registry.get(KEY)
     assert record is not None
     assert record.session_id == "sid-1"

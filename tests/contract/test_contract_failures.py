@@ -22,6 +22,7 @@ from kato_tasks.letters import RedisDeadLetters
 from kato_tasks.models import (
     Append,
     Appended,
+    Bound,
     Intent,
     Kind,
     Lease,
@@ -45,7 +46,7 @@ VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
     "append": lambda r, s: RedisLanes(r, s).append([request(KEY, group("x"))]),
     "append many": lambda r, s: RedisLanes(r, s).append([request("a"), request("b")]),
     "claim": lambda r, s: RedisLanes(r, s).claim(KEY, most=1),
-    "bind": lambda r, s: RedisLanes(r, s).bind(LEASE, "sid"),
+    "bind": lambda r, s: RedisLanes(r, s).bind(LEASE, Bound(session_id="sid")),
     "intend": lambda r, s: RedisLanes(r, s).intend(LEASE, INTENT),
     "settle": lambda r, s: RedisLanes(r, s).settle(LEASE, Settlement(first=1, count=1, time=0)),
     "release": lambda r, s: RedisLanes(r, s).release(LEASE),

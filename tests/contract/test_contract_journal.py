@@ -10,6 +10,7 @@ from lane_steps import KEY, append, claim, deliver, end, foreign, intend, settle
 
 from kato_tasks.lanes import Lanes
 from kato_tasks.models import (
+    Bound,
     Claim,
     Intent,
     Journal,
@@ -49,7 +50,7 @@ def observed(*names: str) -> tuple[JournalEntry, ...]:
 def bound(lanes: Lanes, learning: Learning = Learning()) -> Claim:  # noqa: B008 - frozen
     append(lanes, "x")
     claimed = claim(lanes)
-    lease = lanes.bind(claimed.lease, "sid-1", learning=learning)
+    lease = lanes.bind(claimed.lease, Bound(session_id="sid-1", learning=learning))
     assert lease is not None
     return replace(claimed, lease=lease)
 

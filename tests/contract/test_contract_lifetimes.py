@@ -10,7 +10,7 @@ from lane_steps import KEY, append, claim, deliver, end, request
 
 from kato_tasks.keys import Keys
 from kato_tasks.lanes import Lanes
-from kato_tasks.models import Outcome, PredictionMode, SessionSpec
+from kato_tasks.models import Bound, Outcome, PredictionMode, SessionSpec
 from kato_tasks.nodes import Nodes
 from kato_tasks.settings import Settings
 
@@ -61,7 +61,7 @@ def test_the_record_of_a_parked_session_with_work_has_none(
 ) -> None:
     append(lanes, "x")
     claimed = claim(lanes)
-    bound = lanes.bind(claimed.lease, "sid-1")
+    bound = lanes.bind(claimed.lease, Bound(session_id="sid-1"))
     assert bound is not None
     lanes.park(bound, "why")
     lanes.append([request(KEY, bind=True)])

@@ -7,6 +7,7 @@ from lane_steps import KEY, LetPass, append, claim, deliver, group, intend, requ
 
 from kato_tasks.lanes import Lanes
 from kato_tasks.models import (
+    Bound,
     Outcome,
     PredictionMode,
     Progress,
@@ -39,7 +40,7 @@ def test_a_record_tells_all_of_a_session(lanes: Lanes, registry: Registry) -> No
     lanes.append([request("schlüssel 1", group("x", "y"), spec=FULL)])
     claimed = claim(lanes, "schlüssel 1")
     assert claimed.spec == FULL
-    lanes.bind(claimed.lease, "sid-1")
+    lanes.bind(claimed.lease, Bound(session_id="sid-1"))
     record = registry.get("schlüssel 1")
     assert record is not None
     assert record == SessionRecord(
@@ -53,6 +54,7 @@ def test_a_record_tells_all_of_a_session(lanes: Lanes, registry: Registry) -> No
         applied=0,
         created_at=record.created_at,
         active_at=record.created_at,
+        life=record.life,
     )
 
 

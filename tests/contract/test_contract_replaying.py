@@ -12,6 +12,7 @@ from lane_steps import KEY, append, claim, deliver, intend, payloads
 from kato_tasks.errors import LetterGone
 from kato_tasks.lanes import Lanes
 from kato_tasks.letters import DeadLetters
+from kato_tasks.lives import Lives
 from kato_tasks.models import Outcome
 from kato_tasks.nodes import Nodes
 from kato_tasks.registry import Registry
@@ -24,12 +25,24 @@ REFUSED: Final = Outcome(refusal="no")
 
 
 @pytest.fixture
-def office(
-    lanes: Lanes, letters: DeadLetters, registry: Registry, nodes: Nodes, settings: Settings
+def office(  # noqa: PLR0913, PLR0917 - what an office is made of
+    lanes: Lanes,
+    lives: Lives,
+    letters: DeadLetters,
+    registry: Registry,
+    nodes: Nodes,
+    settings: Settings,
 ) -> DeadLetterOffice:
     wake = RecordingWake()
     intake = Intake(lanes=lanes, registry=registry, wake=wake, max_observation_bytes=1_000)
-    oracle = Oracle(registry=registry, nodes=nodes, client=FakeKato(), longest_call=1.0)
+    oracle = Oracle(
+        registry=registry,
+        lives=lives,
+        wake=wake,
+        nodes=nodes,
+        client=FakeKato(),
+        longest_call=1.0,
+    )
     sessions = Sessions(intake=intake, oracle=oracle, registry=registry, settings=settings)
     return DeadLetterOffice(letters=letters, lanes=lanes, sessions=sessions, wake=wake)
 

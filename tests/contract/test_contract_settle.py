@@ -21,7 +21,7 @@ from lane_steps import (
 )
 
 from kato_tasks.lanes import Lanes
-from kato_tasks.models import Kind, NoClaim, Outcome, Progress, SessionState
+from kato_tasks.models import Bound, Kind, NoClaim, Outcome, Progress, SessionState
 from kato_tasks.registry import Registry
 
 
@@ -158,15 +158,15 @@ def test_what_was_accepted_after_an_end_goes_to_a_new_binding(
 ) -> None:
     lanes.append([request(KEY, group("", kind=Kind.DELETE), group("x"))])
     claimed = claim(lanes, most=1)
-    bound = lanes.bind(claimed.lease, "sid-1")
+    bound = lanes.bind(claimed.lease, Bound(session_id="sid-1"))
     assert bound is not None
     assert intend(lanes, replace(claimed, lease=bound))
     settled = lanes.settle(bound, settlement(claimed, unbind=True, more=10))
     assert settled is not None
     lease, commands = settled
     assert (lease.epoch, [command.payload for command in commands]) == (2, [b"x"])
-    assert lanes.bind(bound, "sid-2") is None
-    assert lanes.bind(lease, "sid-2") is not None
+    assert lanes.bind(bound, Bound(session_id="sid-2")) is None
+    assert lanes.bind(lease, Bound(session_id="sid-2")) is not None
     assert [record.session_id for record in registry.recent(limit=10)] == ["sid-2"]
 
 

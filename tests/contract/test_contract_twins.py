@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from lane_steps import SPEC, request
 
 from kato_tasks.lanes import Lanes, RedisLanes
+from kato_tasks.lives import Index, Lives, RedisLives
 from kato_tasks.models import (
+    Bound,
     Claim,
     Command,
     Group,
@@ -22,15 +24,20 @@ from kato_tasks.models import (
     Kind,
     Learning,
     Lease,
+    Life,
+    Looks,
+    NoClaim,
     Outcome,
+    Rest,
     SessionRecord,
+    SessionState,
     Settlement,
     Switch,
 )
 from kato_tasks.registry import RedisRegistry, Registry
 from kato_tasks.scripts import Runner
 from kato_tasks.settings import Settings
-from kato_tasks.testing import MemoryLanes, MemoryRegistry, MemoryStore
+from kato_tasks.testing import MemoryLanes, MemoryLives, MemoryRegistry, MemoryStore
 
 KEYS: Final = ("a", "b")
 NOBODY: Final = Claim(
@@ -61,12 +68,14 @@ class Step:
     outcome: Outcome | None
 
 
-groups = st.tuples(st.sampled_from("vwxyz"), st.sampled_from(Kind), st.integers(1, 3))
+COMMANDS = [kind for kind in Kind if kind is not Kind.EXTEND]
+groups = st.tuples(st.sampled_from("vwxyz"), st.sampled_from(COMMANDS), st.integers(1, 3))
 verbs = ("append", "append", "claim", "bind", "intend", "settle", "deliver", "deliver", "release")
 seldom = ("end", "park", "unpark", "switch", "journal", "withdraw", "renew", "overdue", "knows")
+lives = ("take", "rest", "look_after", "freshen", "keep", "suspect", "touch", "due")
 steps = st.builds(
     Step,
-    verb=st.sampled_from((*verbs, *seldom)),
+    verb=st.sampled_from((*verbs, *seldom, *lives)),
     key=st.sampled_from(KEYS),
     groups=st.lists(groups, max_size=3).map(tuple),
     size=st.integers(1, 4),
@@ -81,6 +90,7 @@ class Side:
     """One backend and the last claim of each key."""
 
     lanes: Lanes
+    lives: Lives
     registry: Registry
     claims: dict[str, Claim] = field(default_factory=dict)
 
@@ -101,22 +111,44 @@ class Side:
             for name, kind, size in step.groups
         )
         spec = replace(SPEC, node=step.node or "n")
-        wanted = request(step.key, *made, spec=spec, node=step.node, bind=step.flag)
+        alive = step.size == 1
+        wanted = request(
+            step.key, *made, spec=spec, node=step.node, bind=step.flag, keep_alive=alive
+        )
         return [str(answer) for answer in self.lanes.append([wanted, wanted])]
 
     def _claim(self, step: Step) -> object:
-        claimed = self.lanes.claim(step.key, most=step.size)
+        return self._claimed(step, self.lanes.claim(step.key, most=step.size))
+
+    def _take(self, step: Step) -> object:
+        return self._claimed(step, self.lanes.claim(step.key, most=step.size, idle=True))
+
+    def _claimed(self, step: Step, claimed: Claim | NoClaim) -> object:
         if not isinstance(claimed, Claim):
             return claimed
         self.claims[step.key] = claimed
         commands = [replace(command, accepted_ms=0) for command in claimed.commands]
         lease = replace(claimed.lease, token="")
-        return replace(claimed, lease=lease, now_ms=0, intent_ms=0, commands=tuple(commands))
+        return replace(
+            claimed,
+            lease=lease,
+            now_ms=0,
+            intent_ms=0,
+            commands=tuple(commands),
+            life=_ageless(claimed.life),
+        )
 
     def _bind(self, step: Step) -> object:
         claimed = self._last(step)
         learning = Learning(limit=step.size, rolling=step.flag)
-        lease = self.lanes.bind(claimed.lease, f"sid-{step.size}", learning=learning)
+        to = Bound(
+            session_id=f"sid-{step.size}",
+            learning=learning,
+            lifetime=step.size if step.flag else None,
+            ends=900.0 if step.size == 2 else None,
+            looks=_looks(step),
+        )
+        lease = self.lanes.bind(claimed.lease, to)
         if lease is not None:
             self.claims[step.key] = replace(claimed, lease=lease)
         return lease and lease.epoch
@@ -136,8 +168,8 @@ class Side:
         return self.lanes.intend(claimed.lease, intent)
 
     def _settle(self, step: Step, *, unbind: bool = False) -> object:
-        claimed, progress = self._last(step), self.registry.progress(step.key)
-        waiting = progress.appended - progress.applied if progress else 0
+        claimed, record = self._last(step), self.registry.get(step.key)
+        waiting = record.waiting if record else 0
         size = max(1, min(step.size, waiting))
         settlement = Settlement(
             first=claimed.applied + 1,
@@ -146,7 +178,7 @@ class Side:
             events=step.size,
             keep=list(Keep)[step.size % 3],
             learned=step.size if step.flag else None,
-            spec=replace(SPEC, tags=("changed",)) if step.size == 1 else None,
+            spec=replace(record.spec, tags=("changed",)) if record and step.size == 1 else None,
             learning=Learning(limit=step.size) if step.flag else None,
             outcome=step.outcome,
             refused=step.outcome == Outcome(refusal="no"),
@@ -200,6 +232,8 @@ class Side:
             events=step.size,
             reason="why",
             intent=intent if step.flag else None,
+            lifetime=step.size if step.size % 2 else None,
+            looks=_looks(step),
         )
         lease = self.lanes.switch(claimed.lease, claimed.applied, to)
         if lease is not None:
@@ -227,12 +261,57 @@ class Side:
     def _overdue(self, _: Step) -> object:
         return set(self.lanes.overdue())
 
+    def _rest(self, step: Step) -> object:
+        states = (None, SessionState.HIBERNATED, SessionState.HIBERNATED, SessionState.ENDED)
+        how = Rest(
+            state=states[step.size - 1],
+            stm=[["a"], ["b"]] if step.size == 2 else None,
+            suspect="why" if step.flag and step.size == 1 else "",
+            looks=_looks(step),
+        )
+        return self.lives.rest(self._last(step).lease, how)
+
+    def _look_after(self, step: Step) -> object:
+        return self._take(step), self._rest(step)
+
+    def _freshen(self, step: Step) -> object:
+        ends = 900.0 if step.size == 1 else None
+        return self.lives.freshen(self._last(step).lease, ends=ends)
+
+    def _keep(self, step: Step) -> object:
+        return self.lives.keep(step.key, alive=step.flag)
+
+    def _suspect(self, step: Step) -> object:
+        record = self.registry.get(step.key)
+        known = None if record is None else record.session_id
+        return self.lives.suspect(step.key, "other" if step.size == 4 else known, "why")
+
+    def _touch(self, step: Step) -> object:
+        return self.lives.touch(step.key)
+
+    def _due(self, step: Step) -> object:
+        index = Index.IDLE if step.flag else Index.REFRESH
+        return [set(keys) for keys in self.lives.due(index, most=step.size + 3)]
+
     def _last(self, step: Step) -> Claim:
         return self.claims.get(step.key, NOBODY)
 
 
 def _timeless(record: SessionRecord | None) -> SessionRecord | None:
-    return record and replace(record, created_at=0, active_at=0)
+    return record and replace(record, created_at=0, active_at=0, life=_ageless(record.life))
+
+
+def _ageless(life: Life) -> Life:
+    return replace(
+        life,
+        fresh_ms=int(life.fresh_ms > 0),
+        used_ms=0,
+        ends_ms=None if life.ends_ms is None else 1,
+    )
+
+
+def _looks(step: Step) -> Looks:
+    return Looks(idle=(None, 0.0, 900.0)[step.size % 3], refresh=0.0 if step.flag else None)
 
 
 def _kind(command: Command) -> tuple[Kind, bytes]:
@@ -248,8 +327,16 @@ def both(store: redis.Redis, settings: Settings) -> tuple[Side, Side]:
     fresh = settings.model_copy(update={"prefix": prefix})
     memory, runner = MemoryStore(), Runner(store, settings.redis_url)
     return (
-        Side(lanes=MemoryLanes(memory, fresh), registry=MemoryRegistry(memory)),
-        Side(lanes=RedisLanes(runner, fresh), registry=RedisRegistry(runner, fresh)),
+        Side(
+            lanes=MemoryLanes(memory, fresh),
+            lives=MemoryLives(memory, fresh),
+            registry=MemoryRegistry(memory, fresh),
+        ),
+        Side(
+            lanes=RedisLanes(runner, fresh),
+            lives=RedisLives(runner, fresh),
+            registry=RedisRegistry(runner, fresh),
+        ),
     )
 
 

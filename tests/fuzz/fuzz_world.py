@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kato_tasks.lanes import Lanes, RedisLanes
+from kato_tasks.lives import Lives, RedisLives
 from kato_tasks.models import Claim, Command
 from kato_tasks.nodes import Nodes
 from kato_tasks.registry import RedisRegistry, Registry
@@ -14,6 +15,7 @@ from kato_tasks.settings import Settings
 from kato_tasks.testing import (
     FakeKato,
     MemoryLanes,
+    MemoryLives,
     MemoryNodes,
     MemoryRegistry,
     MemoryStore,
@@ -31,7 +33,9 @@ class World:
         wake: Whom it called.
     """
 
-    def __init__(self, lanes: Lanes, registry: Registry, nodes: Nodes, settings: Settings) -> None:
+    def __init__(
+        self, lanes: Lanes, lives: Lives, registry: Registry, nodes: Nodes, settings: Settings
+    ) -> None:
         self._lanes = lanes
         self._registry = registry
         self.wake = RecordingWake()
@@ -41,7 +45,14 @@ class World:
             wake=self.wake,
             max_observation_bytes=settings.max_observation_bytes,
         )
-        oracle = Oracle(registry=registry, nodes=nodes, client=FakeKato(), longest_call=1.0)
+        oracle = Oracle(
+            registry=registry,
+            lives=lives,
+            wake=self.wake,
+            nodes=nodes,
+            client=FakeKato(),
+            longest_call=1.0,
+        )
         self.sessions = Sessions(intake=intake, oracle=oracle, registry=registry, settings=settings)
 
     def lane(self, key: str) -> list[Command]:
@@ -66,7 +77,8 @@ def in_memory(settings: Settings) -> World:
     store = MemoryStore()
     return World(
         MemoryLanes(store, settings),
-        MemoryRegistry(store),
+        MemoryLives(store, settings),
+        MemoryRegistry(store, settings),
         MemoryNodes(store, settings),
         settings,
     )
@@ -74,4 +86,10 @@ def in_memory(settings: Settings) -> World:
 
 def in_a_store(runner: Runner, settings: Settings, nodes: Nodes) -> World:
     """Return a world in a real store, under the prefix of the settings."""
-    return World(RedisLanes(runner, settings), RedisRegistry(runner, settings), nodes, settings)
+    return World(
+        RedisLanes(runner, settings),
+        RedisLives(runner, settings),
+        RedisRegistry(runner, settings),
+        nodes,
+        settings,
+    )

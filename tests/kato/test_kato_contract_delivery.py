@@ -13,6 +13,7 @@ from kato_tasks.settings import Settings
 from kato_tasks.testing import (
     MemoryBreakers,
     MemoryLanes,
+    MemoryLives,
     MemoryNodes,
     MemoryRegistry,
     MemoryStore,
@@ -31,6 +32,7 @@ def delivered(server: Server, node: str, groups: Sequence[Group]) -> Iterator[Se
     nodes = MemoryNodes(store, settings)
     deliverer = Deliverer(
         lanes=lanes,
+        lives=MemoryLives(store, settings),
         nodes=nodes,
         breakers=MemoryBreakers(store, settings),
         client=lambda _: server.kato,
@@ -40,7 +42,7 @@ def delivered(server: Server, node: str, groups: Sequence[Group]) -> Iterator[Se
     try:
         while deliverer.deliver("s") is Turn.MORE:
             pass
-        record = MemoryRegistry(store).get("s")
+        record = MemoryRegistry(store, settings).get("s")
         assert record is not None
         yield record
     finally:

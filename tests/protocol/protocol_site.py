@@ -287,6 +287,7 @@ class Site:
         services = self.services
         return Deliverer(
             lanes=lanes,
+            lives=services.lives,
             nodes=services.nodes,
             breakers=services.breakers,
             client=client,

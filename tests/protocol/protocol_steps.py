@@ -16,6 +16,7 @@ LANES: Final = frozenset(
     {"claim", "bind", "intend", "withdraw", "settle", "journal", "switch", "release", "park"}
     | {"count", "renew"}
 )
+LIVES: Final = frozenset({"freshen", "rest"})
 NODES: Final = frozenset({"acquire", "take_learning", "give_learning"})
 _LONGEST: Final = 10.0
 

@@ -13,13 +13,14 @@ import redis
 from protocol_expected import REFUSED, Expected, symbols
 from protocol_losing import again
 from protocol_server import FaultyKato
-from protocol_steps import LANES, NODES, Crash, Frozen, Happening, Interrupted
+from protocol_steps import LANES, LIVES, NODES, Crash, Frozen, Happening, Interrupted
 
 from kato_tasks.breakers import RedisBreakers
 from kato_tasks.delivery import Deliverer, LeaseKeeper
 from kato_tasks.errors import StoreUnavailable
 from kato_tasks.keys import Keys
 from kato_tasks.lanes import RedisLanes
+from kato_tasks.lives import RedisLives
 from kato_tasks.models import (
     Append,
     Appended,
@@ -100,6 +101,7 @@ class ProtocolWorld:
     def use(self, runner: Runner) -> None:
         """Reach the store through this from now on."""
         self.lanes = RedisLanes(runner, self.settings)
+        self.lives = RedisLives(runner, self.settings)
         self.registry = RedisRegistry(runner, self.settings)
         self.nodes = RedisNodes(runner, self.settings)
         self.breakers = RedisBreakers(runner, self.settings)
@@ -147,9 +149,10 @@ class ProtocolWorld:
             self.kill(key)
         return frozen
 
-    def worker(self, lanes: Any = None, nodes: Any = None) -> Deliverer:  # noqa: ANN401 - or what stands for them
+    def worker(self, lanes: Any = None, nodes: Any = None, lives: Any = None) -> Deliverer:  # noqa: ANN401 - or what stands for them
         return Deliverer(
             lanes=lanes or self.lanes,
+            lives=lives or self.lives,
             nodes=nodes or self.nodes,
             breakers=self.breakers,
             client=self.kato,
@@ -245,8 +248,9 @@ class ProtocolWorld:
     def _deliver(self, key: str) -> Turn | None:
         lanes = Interrupted(self.lanes, LANES, self._step)
         nodes = Interrupted(self.nodes, NODES, self._step)
+        lives = Interrupted(self.lives, LIVES, self._step)
         try:
-            return self.worker(lanes, nodes).deliver(key)
+            return self.worker(lanes, nodes, lives).deliver(key)
         except (Crash, StoreUnavailable):
             self.kill(key)
             return None

@@ -21,6 +21,7 @@ from protocol_world import ProtocolWorld
 
 from kato_tasks.errors import ReceiptLost
 from kato_tasks.models import (
+    Bound,
     Intent,
     Kind,
     Learning,
@@ -163,7 +164,7 @@ def test_nothing_is_taken_from_an_owner_from_before(open_store: Open) -> None:
     world.observe("a", "1")
     intent = Intent(first=2, count=1, kind=Kind.OBSERVE, time=1, session_id="s")
     to = Switch(session_id="s", time=0, events=0, reason="")
-    assert world.lanes.bind(claim.lease, "s", learning=Learning()) is None
+    assert world.lanes.bind(claim.lease, Bound(session_id="s", learning=Learning())) is None
     assert not world.lanes.intend(claim.lease, intent)
     assert world.lanes.settle(claim.lease, Settlement(first=2, count=1, time=2)) is None
     assert world.lanes.journal(claim.lease, 1) is None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Self
 
 from kato_tasks.delivery import Deliverer, LeaseKeeper
 from kato_tasks.kato import KatoClient
+from kato_tasks.lifecycle import Caretaker, look_after
+from kato_tasks.lives import Index
 from kato_tasks.models import SessionRecord, Turn
 from kato_tasks.sessions import DeadLetterOffice, Intake, Oracle, Session, Sessions
 from kato_tasks.settings import Settings
@@ -14,6 +17,7 @@ from kato_tasks.testing import (
     MemoryBreakers,
     MemoryDeadLetters,
     MemoryLanes,
+    MemoryLives,
     MemoryNodes,
     MemoryRegistry,
     MemoryStore,
@@ -29,14 +33,16 @@ class World:
         self.settings = Settings.load(**{"node_wait": 0.01, "look_wait": 0.01, **overrides})
         self.store = MemoryStore()
         self.lanes = MemoryLanes(self.store, self.settings)
+        self.lives = MemoryLives(self.store, self.settings)
         self.letters = MemoryDeadLetters(self.store)
-        self.registry = MemoryRegistry(self.store)
+        self.registry = MemoryRegistry(self.store, self.settings)
         self.nodes = MemoryNodes(self.store, self.settings)
         self.breakers = MemoryBreakers(self.store, self.settings)
         self.kato = FakeKato()
         self.wake = RecordingWake()
         self.keeper = LeaseKeeper(0.005)
         self.deliverer = self.another_deliverer()
+        self.caretaker = Caretaker(self.deliverer.tools, self.keeper)
         intake = Intake(
             lanes=self.lanes,
             registry=self.registry,
@@ -44,7 +50,12 @@ class World:
             max_observation_bytes=self.settings.max_observation_bytes,
         )
         oracle = Oracle(
-            registry=self.registry, nodes=self.nodes, client=self.kato, longest_call=35.0
+            registry=self.registry,
+            lives=self.lives,
+            wake=self.wake,
+            nodes=self.nodes,
+            client=self.kato,
+            longest_call=35.0,
         )
         self.sessions = Sessions(
             intake=intake, oracle=oracle, registry=self.registry, settings=self.settings
@@ -62,6 +73,7 @@ class World:
     def another_deliverer(self) -> Deliverer:
         return Deliverer(
             lanes=self.lanes,
+            lives=self.lives,
             nodes=self.nodes,
             breakers=self.breakers,
             client=self.client,
@@ -85,6 +97,13 @@ class World:
         while turn is Turn.MORE:
             turn = self.deliver(key)
         return turn
+
+    def look_after(self, index: Index) -> Counter[str]:
+        """Look at all that is due, as a round does; how many there were of each outcome."""
+        cared: Counter[str] = Counter()
+        for keys in self.lives.due(index, most=self.settings.due_sessions):
+            cared.update(look_after(self.caretaker, index, keys))
+        return cared
 
     def record(self, key: str = "a") -> SessionRecord:
         record = self.registry.get(key)

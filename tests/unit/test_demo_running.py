@@ -33,7 +33,12 @@ class DemoWorld(World):
             lanes=self.lanes, registry=self.registry, wake=self.work, max_observation_bytes=1_000
         )
         oracle = Oracle(
-            registry=self.registry, nodes=self.nodes, client=self.kato, longest_call=1.0
+            registry=self.registry,
+            lives=self.lives,
+            wake=self.work,
+            nodes=self.nodes,
+            client=self.kato,
+            longest_call=1.0,
         )
         self.sessions = Sessions(
             intake=intake, oracle=oracle, registry=self.registry, settings=self.settings

@@ -25,12 +25,15 @@ def test_all_keys_of_a_session_lie_in_one_slot(key: str, shards: int) -> None:
     assert 0 <= shard < shards
     own = keys.session(key)
     assert all(name.startswith(f"kt:{{{shard}}}:") for name in astuple(own))
-    assert len(set(astuple(own))) == 10
+    assert len(set(astuple(own))) == 13
     assert own.lease == keys.lease_prefix(shard) + key
     assert own.ready == keys.ready(shard)
     assert own.activity == keys.activity(shard)
     assert own.dead == keys.dead(shard)
     assert own.stats == keys.stats(shard)
+    assert own.idle == keys.idle(shard)
+    assert own.refresh == keys.refresh(shard)
+    assert own.clock == keys.clock(shard)
 
 
 def test_a_key_with_braces_cannot_leave_its_slot() -> None:
@@ -39,7 +42,7 @@ def test_a_key_with_braces_cannot_leave_its_slot() -> None:
 
 def test_the_indices_of_a_shard_are_the_permanent_keys() -> None:
     own = KEYS.session("a")
-    indices = (own.ready, own.activity, own.dead, own.stats)
+    indices = (own.ready, own.activity, own.dead, own.stats, own.idle, own.refresh, own.clock)
     assert tuple(name.rpartition(":")[2] for name in indices) == PERMANENT
 
 

@@ -60,4 +60,5 @@ def test_the_marks_in_the_lane_are_one_byte_and_stay_as_they_are() -> None:
         "CLEAR_STM": "c",
         "CONFIGURE": "g",
         "DELETE": "d",
+        "EXTEND": "e",
     }

@@ -148,7 +148,7 @@ class Surgery:
     def visit(self, *, probed: bool = False) -> Report:
         context = Context(
             settings=self.settings,
-            registry=MemoryRegistry(self.store),
+            registry=MemoryRegistry(self.store, self.settings),
             letters=MemoryDeadLetters(self.store),
             client=lambda name: self.servers[name].client(name),
         )

@@ -98,7 +98,7 @@ def test_a_store_that_is_away_does_not_keep_the_doctor_from_the_servers() -> Non
     surgery = Surgery(a=Server())
     context = Context(
         settings=surgery.settings,
-        registry=NoRegistry(surgery.store),
+        registry=NoRegistry(surgery.store, surgery.settings),
         letters=MemoryDeadLetters(surgery.store),
         client=lambda name: surgery.servers[name].client(name),
     )

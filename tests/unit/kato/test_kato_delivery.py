@@ -17,6 +17,7 @@ from kato_tasks.testing import (
     FakeKato,
     MemoryBreakers,
     MemoryLanes,
+    MemoryLives,
     MemoryNodes,
     MemoryRegistry,
     MemoryStore,
@@ -63,13 +64,14 @@ def lane(kato: FakeKato, keeper: LeaseKeeper) -> Lane:
     lanes.append([Append(key="s", spec=SessionSpec(node="n", instance="default"), groups=(group,))])
     deliverer = Deliverer(
         lanes=lanes,
+        lives=MemoryLives(store, settings),
         nodes=MemoryNodes(store, settings),
         breakers=MemoryBreakers(store, settings),
         client=kato,
         keeper=keeper,
         settings=settings,
     )
-    return Lane(kato=kato, deliverer=deliverer, registry=MemoryRegistry(store))
+    return Lane(kato=kato, deliverer=deliverer, registry=MemoryRegistry(store, settings))
 
 
 @pytest.fixture

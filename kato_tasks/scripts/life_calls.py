@@ -1,0 +1,123 @@
+"""One typed callable per script of a session's life; see the scripts' headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kato_tasks.keys import SessionKeys
+from kato_tasks.models import Lease, Looks, Rest
+from kato_tasks.scripts.codec import encode_memory
+from kato_tasks.scripts.runner import Call, Script
+from kato_tasks.settings import Settings
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _pause(seconds: float | None) -> int | str:
+    return "" if seconds is None else max(0, round(seconds * 1000))
+
+
+def _session_keys(reply: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(key.decode() for key in reply)
+
+
+_DUE: Final = Script.load("due", _session_keys)
+
+
+def due(
+    index: str, clock: str, session_prefix: str, *, most: int, put_off: float
+) -> Call[tuple[str, ...]]:
+    """Find sessions that somebody has to look at, and put the next look at them off."""
+    return Call(script=_DUE, keys=[index, clock], args=[session_prefix, most, _ms(put_off)])
+
+
+_FRESHEN: Final = Script.load("freshen", bool)
+
+
+def freshen(keys: SessionKeys, lease: Lease, ends: float | None) -> Call[bool]:
+    """Note that the server lets a session live on; answers False if the lease is not ours."""
+    return Call(
+        script=_FRESHEN,
+        keys=[keys.session, keys.lease, keys.stats, keys.clock],
+        args=[lease.token, lease.epoch, _pause(ends)],
+    )
+
+
+_REST: Final = Script.load("rest", int)
+
+
+def rest(keys: SessionKeys, lease: Lease, how: Rest, settings: Settings) -> Call[int]:
+    """Give the lease of an idle session back; answers 0 if it is not ours, 2 if commands wait."""
+    slots = [keys.session, keys.lane, keys.lease, keys.ready, keys.activity, keys.stats]
+    return Call(
+        script=_REST,
+        keys=[*slots, keys.journal, keys.idle, keys.refresh, keys.clock],
+        args=[
+            *(lease.key, lease.token, lease.epoch),
+            *("" if how.state is None else how.state.value, encode_memory(how.stm), how.suspect),
+            *_looks(how.looks),
+            _ms(settings.retention),
+        ],
+    )
+
+
+def _looks(looks: Looks) -> tuple[int | str, int | str]:
+    return _pause(looks.idle), _pause(looks.refresh)
+
+
+_KEEP: Final = Script.load("keep", bool)
+
+
+def keep(keys: SessionKeys, key: str, *, alive: bool) -> Call[bool]:
+    """Keep a session alive or no more; answers False if there is none."""
+    return Call(script=_KEEP, keys=[keys.session, keys.refresh, keys.clock], args=[key, int(alive)])
+
+
+_SUSPECT: Final = Script.load("suspect", bool)
+
+
+def suspect(keys: SessionKeys, key: str, session_id: str | None, why: str) -> Call[bool]:
+    """Have a session made anew; answers False if it lives elsewhere by now, or not at all."""
+    return Call(
+        script=_SUSPECT,
+        keys=[keys.session, keys.lane, keys.ready, keys.journal, keys.clock],
+        args=[key, session_id or "", why],
+    )
+
+
+_TOUCH: Final = Script.load("touch", bool)
+
+
+def touch(keys: SessionKeys, key: str) -> Call[bool]:
+    """Note that a session is in use; answers False if there is none."""
+    return Call(script=_TOUCH, keys=[keys.session, keys.activity, keys.clock], args=[key])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """One reading of a shard's clock.
+
+    Attributes:
+        wall_ms: The store's wall clock, epoch milliseconds.
+        offset_ms: What makes the steady clock of it.
+    """
+
+    wall_ms: int
+    offset_ms: int
+
+
+def _reading(reply: Sequence[Any]) -> Reading:
+    return Reading(wall_ms=reply[0], offset_ms=reply[1])
+
+
+_CLOCK: Final = Script.load("clock", _reading)
+
+
+def clock(key: str, last: Reading | None, *, passed_ms: int, tolerance_ms: int) -> Call[Reading]:
+    """Read a shard's clock, and keep it steady if the store's was set since the last reading."""
+    before: tuple[int | str, int] = ("", 0) if last is None else (last.wall_ms, last.offset_ms)
+    return Call(script=_CLOCK, keys=[key], args=[*before, passed_ms, tolerance_ms])

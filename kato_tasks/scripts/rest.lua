@@ -1,0 +1,49 @@
+-- Give the lease of a session back that nothing waits for: it goes on, sleeps, or has ended.
+--
+-- KEYS  1 session  2 lane  3 lease  4 ready  5 activity  6 stats  7 journal  8 idle  9 refresh  10 clock
+-- ARGV  1 session key  2 token  3 epoch  4 state from now on (hibernated, ended), or '' if it goes on
+--       5 memory it is put to sleep with (JSON), or ''
+--       6 why it may not be what we know of it, so that a worker makes it anew, or ''
+--       7 when somebody looks whether it is idle, ms from now, or '' for never
+--       8 when somebody looks whether it is kept alive, ms from now, or '' for never
+--       9 record kept, ms
+-- Returns  1, or 0 if the lease or the epoch is not ours, or 2 if commands wait: it goes on then
+if redis.call('GET', KEYS[3]) ~= ARGV[2] then return 0 end
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[3] then return 0 end
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  + tonumber(redis.call('GET', KEYS[10]) or 0)
+redis.call('DEL', KEYS[3])
+if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('HEXISTS', KEYS[1], 'bind') == 1 then
+  redis.call('ZADD', KEYS[4], now, ARGV[1])
+  return 2
+end
+local function look(index, pause)
+  if pause == '' then redis.call('ZREM', index, ARGV[1])
+  else redis.call('ZADD', index, now + pause, ARGV[1]) end
+end
+look(KEYS[8], ARGV[7])
+look(KEYS[9], ARGV[8])
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'suspect', ARGV[6], 'bind', redis.call('HGET', KEYS[1], 'appended'))
+  redis.call('PERSIST', KEYS[1])
+  redis.call('PERSIST', KEYS[7])
+  redis.call('ZADD', KEYS[4], now, ARGV[1])
+  return 1
+end
+if ARGV[4] ~= '' then
+  redis.call('HSET', KEYS[1], 'sid', '', 'state', ARGV[4])
+  redis.call('HDEL', KEYS[1], 'intent', 'intent_ms', 'doubt', 'suspect', 'lifetime', 'stm')
+  redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+  redis.call('HINCRBY', KEYS[6], ARGV[4], 1)
+end
+if ARGV[4] == 'ended' then
+  redis.call('DEL', KEYS[7])
+  redis.call('HDEL', KEYS[1], 'cut', 'keep', 'ends_ms')
+  redis.call('ZREM', KEYS[5], ARGV[1])
+end
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'stm', ARGV[5]) end
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[9])
+redis.call('PEXPIRE', KEYS[7], ARGV[9])
+return 1

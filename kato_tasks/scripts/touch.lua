@@ -1,0 +1,13 @@
+-- Note that a session is in use.
+--
+-- KEYS  1 session  2 activity  3 clock
+-- ARGV  1 session key
+-- Returns  1, or 0 if there is no such session or it has ended
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state or state == 'ended' then return 0 end
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  + tonumber(redis.call('GET', KEYS[3]) or 0)
+redis.call('HSET', KEYS[1], 'active_ms', now)
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+return 1

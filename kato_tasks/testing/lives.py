@@ -1,0 +1,134 @@
+"""Lives in memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from kato_tasks.keys import Keys
+from kato_tasks.lives import Index
+from kato_tasks.models import Lease, Rest, SessionState
+from kato_tasks.settings import Settings
+from kato_tasks.testing.store import Entry, MemoryStore
+
+
+class MemoryLives:
+    """Lives in memory: :class:`kato_tasks.lives.Lives` with the answers of the Lua scripts.
+
+    Thread-safe.
+
+    Args:
+        store: Holds the state.
+        settings: Shards and times.
+    """
+
+    def __init__(self, store: MemoryStore, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+        self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
+
+    def due(self, index: Index, *, most: int) -> list[tuple[str, ...]]:
+        """See :meth:`kato_tasks.lives.Lives.due`."""
+        looks = self._store.idle if index is Index.IDLE else self._store.refresh
+        with self._store.changed:
+            due: defaultdict[int, list[str]] = defaultdict(list)
+            for key, at in sorted(looks.items(), key=lambda look: (look[1], look[0].encode())):
+                if at <= self._store.now_ms:
+                    due[self._keys.shard_of(key)].append(key)
+            found = [self._put_off(looks, due[shard][:most]) for shard in sorted(due)]
+            return [keys for keys in found if keys]
+
+    def freshen(self, lease: Lease, *, ends: float | None = None) -> bool:
+        """See :meth:`kato_tasks.lives.Lives.freshen`."""
+        with self._store.changed:
+            entry = self._owned(lease)
+            if entry is None:
+                return False
+            entry.intent, entry.intent_ms = None, 0
+            entry.fresh_ms = self._store.now_ms
+            if ends is not None:
+                entry.ends_ms = self._store.after(ends)
+            self._store.counts["refreshed"] += 1
+            return True
+
+    def rest(self, lease: Lease, how: Rest) -> bool:
+        """See :meth:`kato_tasks.lives.Lives.rest`."""
+        with self._store.changed:
+            entry = self._owned(lease)
+            if entry is None:
+                return False
+            entry.token = None
+            if entry.commands or entry.bind is not None:
+                self._store.ready[lease.key] = self._store.now_ms
+                return False
+            self._store.look(self._store.idle, lease.key, how.looks.idle)
+            self._store.look(self._store.refresh, lease.key, how.looks.refresh)
+            if how.suspect:
+                self._wish(lease.key, entry, how.suspect)
+                return True
+            if how.state is not None:
+                self._unbind(lease.key, entry, how.state)
+            if how.stm is not None:
+                entry.stm = how.stm
+            self._store.ready.pop(lease.key, None)
+            entry.record_until = self._store.after(self._settings.retention)
+            return True
+
+    def keep(self, key: str, *, alive: bool) -> bool:
+        """See :meth:`kato_tasks.lives.Lives.keep`."""
+        with self._store.changed:
+            entry = self._living(key)
+            if entry is None:
+                return False
+            entry.keep = alive
+            self._store.look(self._store.refresh, key, 0.0 if alive else None)
+            return True
+
+    def suspect(self, key: str, session_id: str | None, why: str) -> bool:
+        """See :meth:`kato_tasks.lives.Lives.suspect`."""
+        with self._store.changed:
+            entry = self._living(key)
+            if entry is None or entry.sid != session_id:
+                return False
+            self._wish(key, entry, None if session_id is None else why)
+            return True
+
+    def touch(self, key: str) -> bool:
+        """See :meth:`kato_tasks.lives.Lives.touch`."""
+        with self._store.changed:
+            entry = self._living(key)
+            if entry is None:
+                return False
+            entry.active_ms = self._store.activity[key] = self._store.now_ms
+            return True
+
+    def _put_off(self, looks: dict[str, int], keys: list[str]) -> tuple[str, ...]:
+        known = tuple(key for key in keys if self._store.entry(key).spec is not None)
+        for key in set(keys).difference(known):
+            del looks[key]
+        looks.update(dict.fromkeys(known, self._store.after(self._settings.refresh_interval)))
+        return known
+
+    def _owned(self, lease: Lease) -> Entry | None:
+        entry = self._store.entry(lease.key)
+        return entry if entry.token == lease.token and entry.epoch == lease.epoch else None
+
+    def _living(self, key: str) -> Entry | None:
+        entry = self._store.entry(key)
+        ended = entry.spec is None or entry.state is SessionState.ENDED
+        return None if ended else entry
+
+    def _wish(self, key: str, entry: Entry, why: str | None) -> None:
+        entry.suspect = why or entry.suspect
+        entry.bind, entry.record_until = entry.appended, None
+        self._store.ready[key] = self._store.now_ms
+
+    def _unbind(self, key: str, entry: Entry, state: SessionState) -> None:
+        entry.sid, entry.state = None, state
+        entry.intent, entry.intent_ms, entry.doubt, entry.suspect = None, 0, None, None
+        entry.lifetime = entry.stm = None
+        entry.epoch += 1
+        self._store.counts[state.value] += 1
+        if state is SessionState.ENDED:
+            entry.journal, entry.cut = [], 0
+            entry.forget_life()
+            self._store.activity.pop(key, None)

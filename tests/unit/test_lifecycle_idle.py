@@ -1,0 +1,232 @@
+"""Sessions that nobody uses sleep or end, and wake as they were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from memory_world import World, strings
+
+from kato_tasks.errors import AnswerLost, KatoError, KatoUnreachable, ServerFault
+from kato_tasks.kato import Cognition
+from kato_tasks.lives import Index
+from kato_tasks.models import SessionState, Turn
+
+LIMIT = 100.0
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World(idle_after=LIMIT, retry_first=0.001, doubt_wait=0.001) as opened:
+        yield opened
+
+
+def used(world: World, key: str = "a", **options: object) -> str:
+    """Let a session be used and delivered; its server-side name."""
+    world.session(key, **options).observe_many([{"strings": ["x"]}, {"strings": ["y"]}])
+    world.deliver_all(key)
+    return world.record(key).session_id or ""
+
+
+def slept(world: World, key: str = "a", **options: object) -> str:
+    """Let a session be used, and put to sleep."""
+    name = used(world, key, **options)
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE)["hibernated"] == 1
+    return name
+
+
+def test_an_idle_session_is_put_to_sleep(world: World) -> None:
+    name = slept(world)
+    record = world.record()
+    assert (record.state, record.session_id) == (SessionState.HIBERNATED, None)
+    assert name not in world.kato.sessions
+    assert world.store.counts["hibernated"] == 1
+
+
+def test_one_that_is_used_is_left_until_it_is_idle(world: World) -> None:
+    used(world)
+    world.store.advance(LIMIT - 1)
+    used(world)
+    world.store.advance(2)
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    world.store.advance(LIMIT - 3)
+    assert world.look_after(Index.IDLE) == Counter()
+    world.store.advance(2)
+    assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+
+
+def test_the_next_command_wakes_it_with_all_that_it_remembered(world: World) -> None:
+    slept(world)
+    calls = len(world.kato.calls)
+    world.session().observe(["z"])
+    assert world.deliver_all() is Turn.DONE
+    record = world.record()
+    assert record.state is SessionState.ACTIVE
+    session = world.kato.sessions[record.session_id or ""]
+    assert [payload.decode() for payload in session.stm] == strings("x", "y", "z")
+    assert (session.time, record.time) == (3, 3)
+    assert world.kato.verbs()[calls:] == ["create_session", "replay", "look", "observe", "look"]
+    assert (world.store.counts["woken"], record.rehomed) == (1, 0)
+
+
+def test_it_wakes_with_its_config(world: World) -> None:
+    slept(world, config={"recall_threshold": 0.5, "max_pattern_length": 7})
+    world.session().observe(["z"])
+    world.deliver_all()
+    session = world.kato.sessions[world.record().session_id or ""]
+    assert session.config["recall_threshold"] == 0.5
+    assert session.config["max_pattern_length"] == 7
+
+
+def test_it_can_be_asked_for_predictions(world: World) -> None:
+    slept(world)
+    found = world.sessions.oracle.predictions(
+        "a", after=None, timeout=5.0, revive=world.deliverer.deliver
+    )
+    assert found == world.kato.forecast
+    assert world.record().session_id in world.kato.sessions
+
+
+def test_a_session_that_its_server_lost_is_made_anew_for_predictions(world: World) -> None:
+    name = used(world)
+    del world.kato.sessions[name]
+    world.sessions.oracle.predictions("a", after=None, timeout=5.0, revive=world.deliverer.deliver)
+    record = world.record()
+    assert record.session_id in world.kato.sessions
+    assert (record.rehomed, record.why) == (1, "the server has lost it")
+
+
+def test_a_delete_of_a_sleeping_session_needs_no_call(world: World) -> None:
+    slept(world)
+    calls = len(world.kato.calls)
+    world.session().delete()
+    world.deliver_all()
+    assert world.record().state is SessionState.ENDED
+    assert len(world.kato.calls) == calls
+
+
+def test_after_an_end_a_key_starts_empty(world: World) -> None:
+    used(world, idle="delete")
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter(ended=1)
+    assert world.record().state is SessionState.ENDED
+    assert world.kato.sessions == {}
+    used(world)
+    record = world.record()
+    assert (record.time, record.state) == (2, SessionState.ACTIVE)
+
+
+def test_one_that_is_to_be_kept_is_left(world: World) -> None:
+    name = used(world, idle="keep")
+    world.store.advance(10 * LIMIT)
+    assert world.look_after(Index.IDLE) == Counter()
+    assert name in world.kato.sessions
+
+
+def test_it_may_have_a_limit_of_its_own(world: World) -> None:
+    used(world, idle_after=5.0)
+    world.store.advance(6)
+    assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+
+
+def test_what_waits_comes_first(world: World) -> None:
+    """Its server was away for so long that it counts as idle, with commands that wait."""
+    used(world)
+    world.session().observe(["z"])
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    assert world.record().waiting == 1
+    world.deliver_all()
+    assert world.record().time == 3
+
+
+def test_a_session_that_is_over_ends_after_what_was_accepted(world: World) -> None:
+    used(world, ttl=50, auto_extend=False)
+    world.session().observe(["z"])
+    world.store.advance(60)
+    assert world.record().state is SessionState.EXPIRED
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    world.deliver_all()
+    assert world.record().time == 3
+    world.store.advance(world.settings.refresh_interval)
+    assert world.look_after(Index.IDLE) == Counter(ended=1)
+    assert world.kato.sessions == {}
+
+
+def test_writes_do_not_move_its_end(world: World) -> None:
+    used(world, ttl=50, auto_extend=False)
+    for _ in range(3):
+        world.store.advance(16)
+        used(world)
+    world.store.advance(3)
+    assert world.look_after(Index.IDLE) == Counter(ended=1)
+
+
+def test_a_sleeping_session_still_ends(world: World) -> None:
+    slept(world, ttl=500, auto_extend=False)
+    world.store.advance(400)
+    assert world.record().state is SessionState.EXPIRED
+    assert world.look_after(Index.IDLE) == Counter(ended=1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KatoUnreachable("GET", "refused"),
+        AnswerLost("GET", "time-out"),
+        ServerFault("GET", "Internal Server Error", 500),
+    ],
+)
+def test_where_it_cannot_be_looked_at_it_stays(world: World, error: KatoError) -> None:
+    name = used(world)
+    world.store.advance(LIMIT + 1)
+    world.kato.fail("look", error)
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    assert world.record().session_id == name
+    world.store.advance(world.settings.cleanup_interval)
+    assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+
+
+def test_one_that_its_server_has_lost_sleeps_all_the_same(world: World) -> None:
+    name = used(world)
+    del world.kato.sessions[name]
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+
+
+def test_one_that_is_not_what_it_must_be_is_made_anew_first(world: World) -> None:
+    name = used(world)
+    world.kato.sessions[name].stm.pop()
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter(lost=1)
+    assert world.store.counts["anomalies"] == 1
+    assert world.deliver_all() is Turn.MORE or world.deliver_all() is Turn.DONE
+    record = world.record()
+    assert len(world.kato.sessions[record.session_id or ""].stm) == 2
+
+
+def test_the_symbols_of_vectors_come_back_where_a_replay_gives_others(world: World) -> None:
+    """Their neighbours are others by now; what it went to sleep with is what counts."""
+    neighbours = ["VCTR|a"]
+    look = world.kato.look
+
+    def looked(session_id: str) -> Cognition:
+        seen, sent = look(session_id), world.kato.sessions[session_id].stm
+        events = zip(seen.stm, sent, strict=True)
+        stm = [[*neighbours, *event] if b"vectors" in one else event for event, one in events]
+        return Cognition(time=seen.time, stm=stm, emotives={}, raw={})
+
+    world.kato.look = looked  # type: ignore[method-assign]
+    world.session().observe(["x"], vectors=[[1.0, 2.0]], emotives={"joy": 0.5})
+    world.session().observe(["y"])
+    world.deliver_all()
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+    neighbours.append("VCTR|b")
+    world.session().observe(["z"])
+    world.deliver_all()
+    stm = world.kato.sessions[world.record().session_id or ""].stm
+    assert stm[0] == b'{"strings":["VCTR|a","x"],"emotives":{"joy":0.5}}'
+    assert [payload.decode() for payload in stm[1:]] == strings("y", "z")
