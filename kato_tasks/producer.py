@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from kato_tasks.local import find_settings
-from kato_tasks.models import PredictionMode, SessionRecord
+from kato_tasks.models import IdlePolicy, PredictionMode, SessionRecord
 from kato_tasks.services import Services
 from kato_tasks.sessions import Receipt, Session
 from kato_tasks.settings import Settings
@@ -65,6 +65,10 @@ class KatoTasks:
         ttl: int | None = None,
         tags: Sequence[str] = (),
         predictions: PredictionMode | str | None = None,
+        auto_extend: bool = True,
+        keep_alive: bool = False,
+        idle: IdlePolicy | str | None = None,
+        idle_after: float | None = None,
     ) -> Session:
         """Return the session of a key; nothing is sent.
 
@@ -82,6 +86,10 @@ class KatoTasks:
             ttl=ttl,
             tags=tags,
             predictions=predictions,
+            auto_extend=auto_extend,
+            keep_alive=keep_alive,
+            idle=idle,
+            idle_after=idle_after,
         )
 
     def find(self, key: str) -> SessionRecord | None:

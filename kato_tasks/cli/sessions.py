@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
@@ -13,12 +12,13 @@ from kato_tasks.cli.arguments import config_from
 from kato_tasks.cli.output import counted, iso, print_json, print_table, say
 from kato_tasks.delivery import ensure_session
 from kato_tasks.errors import KatoTasksError
-from kato_tasks.models import PredictionMode, SessionRecord
+from kato_tasks.models import IdlePolicy, PredictionMode, SessionRecord, SessionState
 from kato_tasks.producer import KatoTasks
-from kato_tasks.registry import Registry
+from kato_tasks.sessions import Wanted, count_states, page_of
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _KEY = click.argument("key")
+_STATES = click.Choice([state.value for state in SessionState])
 
 
 @click.group()
@@ -26,79 +26,74 @@ def sessions() -> None:
     """Look at sessions, make and delete them, ask for predictions."""
 
 
+def _wanted(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take what sessions are wanted, as ``wanted``."""
+
+    @click.option("--state", "states", multiple=True, type=_STATES, help="Only in this state.")
+    @click.option("--tag", "tags", multiple=True, help="Only with this tag; several: with all.")
+    @click.option("--node", help="Only of this node.")
+    @click.option("--instance", help="Only on this server.")
+    @click.option("--prefix", default="", help="Only those whose keys begin with this.")
+    @wraps(command)
+    def with_wanted(
+        *,
+        states: tuple[str, ...],
+        tags: tuple[str, ...],
+        node: str | None,
+        instance: str | None,
+        prefix: str,
+        **options: Any,  # noqa: ANN401 - the command's own
+    ) -> None:
+        wanted = Wanted(
+            states=frozenset(map(SessionState, states)),
+            tags=frozenset(tags),
+            node=node,
+            instance=instance,
+            prefix=prefix,
+        )
+        command(wanted=wanted, **options)
+
+    return with_wanted
+
+
 @sessions.command("list")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--offset", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--tag", "tags", multiple=True, help="Only with this tag; several: with all.")
-@click.option("--node", help="Only of this node.")
-@click.option("--instance", help="Only on this server.")
+@_wanted
 @_JSON
-def list_(  # noqa: PLR0913 - what a person may choose
-    *,
-    limit: int,
-    offset: int,
-    tags: tuple[str, ...],
-    node: str | None,
-    instance: str | None,
-    as_json: bool,
-) -> None:
+def list_(*, limit: int, offset: int, wanted: Wanted, as_json: bool) -> None:
     """List sessions, the latest used first.
 
-    With --tag, --node or --instance all sessions are gone through until --limit are found, as
-    there is no index of these: they come in no order, and it takes time in a store of millions.
+    With --state, --tag, --node, --instance or --prefix all sessions are gone through, as there is
+    no index of these: some seconds for a hundred thousand.
     """
-    wanted = Wanted(tags=frozenset(tags), node=node, instance=instance)
     with KatoTasks() as kato:
-        registry = kato.services.registry
-        if wanted == Wanted():
-            records = registry.recent(limit=limit, offset=offset)
-            title = f"{len(records):,} of {counted(registry.stats().sessions, 'session')}"
-        else:
-            records = list(islice(find_sessions(registry, wanted), offset, offset + limit))
-            title = f"{counted(len(records), 'session')} found, {limit:,} at most"
+        page = page_of(kato.services.registry, wanted, limit=limit, offset=offset)
     if as_json:
-        print_json([as_fields(record) for record in records])
+        print_json([as_fields(record) for record in page.records])
         return
     rows = [
         (one.key, one.state.value, one.spec.node, one.spec.instance, one.applied, one.waiting)
-        for one in records
+        for one in page.records
     ]
     columns = ("session", "state", "node", "instance", "applied", "waiting")
+    title = f"{len(page.records):,} of {counted(page.found, 'session')}"
     print_table(title, columns, rows)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """What sessions are looked for; all by default.
-
-    Attributes:
-        tags: They have all of these.
-        node: They have this node.
-        instance: They live on this server.
-    """
-
-    tags: frozenset[str] = frozenset()
-    node: str | None = None
-    instance: str | None = None
-
-    def fits(self, record: SessionRecord) -> bool:
-        """Tell whether a session is wanted."""
-        spec = record.spec
-        return (
-            self.tags <= set(spec.tags)
-            and self.node in (None, spec.node)
-            and self.instance in (None, spec.instance)
-        )
-
-
-def find_sessions(registry: Registry, wanted: Wanted) -> Iterator[SessionRecord]:
-    """Return the wanted sessions, each once, in no order; a scan over all that there are."""
-    seen: set[str] = set()
-    for record in registry.walk():
-        # Redis may name a member twice while its set grows or shrinks.
-        if wanted.fits(record) and record.key not in seen:
-            seen.add(record.key)
-            yield record
+@sessions.command()
+@_wanted
+@_JSON
+def count(*, wanted: Wanted, as_json: bool) -> None:
+    """Count sessions by their state; all sessions are gone through."""
+    with KatoTasks() as kato:
+        found = count_states(kato.services.registry, wanted)
+    states = {state.value: found[state] for state in SessionState if state in found}
+    if as_json:
+        print_json({"sessions": sum(states.values()), "states": states})
+        return
+    total = counted(sum(states.values()), "session")
+    print_table(total, ("state", "sessions"), [(name, f"{n:,}") for name, n in states.items()])
 
 
 @sessions.command()
@@ -127,6 +122,19 @@ def show(*, key: str, as_json: bool) -> None:
     type=click.Choice([mode.value for mode in PredictionMode]),
     help="When the server computes predictions; the setting by default.",
 )
+@click.option(
+    "--auto-extend/--no-auto-extend",
+    default=True,
+    show_default=True,
+    help="Whether a write gives it its whole --ttl again; if not, it ends after --ttl.",
+)
+@click.option("--keep-alive", is_flag=True, help="Have its server keep it.")
+@click.option(
+    "--idle",
+    type=click.Choice([policy.value for policy in IdlePolicy]),
+    help="What happens when nobody uses it; the setting by default.",
+)
+@click.option("--idle-after", type=float, help="Seconds without use after which that happens.")
 @click.option("--timeout", default=30.0, show_default=True)
 @_JSON
 def create(  # noqa: PLR0913 - the options of a session
@@ -138,6 +146,10 @@ def create(  # noqa: PLR0913 - the options of a session
     tags: tuple[str, ...],
     config: str | None,
     predictions: str | None,
+    auto_extend: bool,
+    keep_alive: bool,
+    idle: str | None,
+    idle_after: float | None,
     timeout: float,
     as_json: bool,
 ) -> None:
@@ -151,6 +163,10 @@ def create(  # noqa: PLR0913 - the options of a session
             ttl=ttl,
             tags=tags,
             predictions=predictions,
+            auto_extend=auto_extend,
+            keep_alive=keep_alive,
+            idle=idle,
+            idle_after=idle_after,
         )
         session.create()
         services = kato.services
@@ -205,6 +221,21 @@ def predict(*, key: str, timeout: float, limit: int, as_json: bool) -> None:
     print_table(f"{counted(len(found.predictions), 'prediction')} for {key}", columns, rows)
 
 
+@sessions.command("keep-alive")
+@_KEY
+@click.option("--on/--off", "alive", default=True, show_default=True)
+@_JSON
+def keep_alive_(*, key: str, alive: bool, as_json: bool) -> None:
+    """Have a session's server keep it from now on, or no more."""
+    with KatoTasks() as kato:
+        if not kato.services.lives.keep(key, alive=alive):
+            raise NoSession(key)
+    if as_json:
+        print_json({"key": key, "keep_alive": alive})
+    else:
+        say(f"Session {key} is {'kept alive' if alive else 'kept alive no more'}.")
+
+
 class NoSession(KatoTasksError):
     """A key that names no session."""
 
@@ -240,6 +271,12 @@ def as_fields(record: SessionRecord) -> dict[str, Any]:
         "ttl": record.spec.ttl,
         "tags": list(record.spec.tags),
         "predictions": record.spec.predictions.value,
+        "auto_extend": record.spec.auto_extend,
+        "keep_alive": record.life.keep,
+        "idle": None if record.spec.idle is None else record.spec.idle.value,
+        "idle_after": record.spec.idle_after,
+        "lifetime": record.life.lifetime,
+        "ends_at": None if record.life.ends_ms is None else iso(record.life.ends_ms / 1000),
         "created_at": iso(record.created_at),
         "active_at": iso(record.active_at),
         "doubt": record.doubt,

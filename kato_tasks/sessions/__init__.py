@@ -5,6 +5,7 @@ from kato_tasks.sessions.intake import Intake
 from kato_tasks.sessions.oracle import Oracle
 from kato_tasks.sessions.receipts import Applied, Receipt, wait_for
 from kato_tasks.sessions.replaying import DeadLetterOffice, unpark
+from kato_tasks.sessions.searching import Page, Wanted, count_states, find_sessions, page_of
 from kato_tasks.sessions.session import Session, group_commands
 from kato_tasks.sessions.sessions import Sessions
 from kato_tasks.sessions.specs import encode_config
@@ -16,12 +17,17 @@ __all__ = [
     "Intake",
     "LaneState",
     "Oracle",
+    "Page",
     "Receipt",
     "Session",
     "Sessions",
+    "Wanted",
+    "count_states",
     "encode_config",
     "find_lanes",
+    "find_sessions",
     "group_commands",
+    "page_of",
     "unpark",
     "wait_for",
 ]
