@@ -16,6 +16,8 @@ LEAD_TICKS: Final = 3
 two ticks may be missed."""
 LEAST_TICKS: Final = LEAD_TICKS + 1
 """How many refresh intervals its time to live must have."""
+TRUNCATED: Final = 1
+"""After a write a server counts whole seconds only: a session ends up to one early (kato-api 2)."""
 _LAST_SECOND: Final = 2.0
 """A write in the last second deletes a session (kato-api 2); one more for the way to the server."""
 
@@ -67,13 +69,19 @@ def refresh_look(life: Life, now_ms: float, settings: Settings) -> float | None:
     """Return in how many seconds a server has to be told to keep a session; None for never."""
     if life.lifetime is None:
         return None
-    due = life.fresh_ms / 1000 + life.lifetime - lead(life.lifetime, settings)
-    return max(0.0, due - now_ms / 1000)
+    lasts = life.lifetime - TRUNCATED
+    lead = min(LEAD_TICKS * settings.refresh_interval, lasts * LEAD_TICKS / LEAST_TICKS)
+    return max(0.0, life.fresh_ms / 1000 + lasts - lead - now_ms / 1000)
 
 
-def lead(lifetime: float, settings: Settings) -> float:
-    """Return how many seconds before its end a session of this time to live is extended."""
-    return min(LEAD_TICKS * settings.refresh_interval, lifetime * LEAD_TICKS / LEAST_TICKS)
+def may_be_forgotten(life: Life, now_ms: float) -> bool:
+    """Tell whether a server may have forgotten a session, if it counts no writes."""
+    return life.lifetime is not None and now_ms > life.fresh_ms + (life.lifetime - TRUNCATED) * 1000
+
+
+def least_ttl(settings: Settings) -> float:
+    """Return the shortest time to live of a session that can be kept alive, seconds."""
+    return LEAST_TICKS * settings.refresh_interval + TRUNCATED
 
 
 def first_looks(spec: SessionSpec, lifetime: int | None, settings: Settings) -> Looks:

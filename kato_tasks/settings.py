@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     kato_connect_timeout: Seconds = 5.0
     kato_connections: Annotated[int, Field(ge=1, le=100)] = 32
     predictions: PredictionMode = PredictionMode.ON_DEMAND
-    ttl: Annotated[int, Field(ge=1)] | None = None
+    ttl: Annotated[int, Field(ge=2)] | None = None
     batch_commands: Annotated[int, Field(ge=1, le=1000)] = 200
     batch_bytes: Annotated[int, Field(ge=1)] = 1_000_000
     max_observation_bytes: Annotated[int, Field(ge=2)] = 65_536

@@ -10,7 +10,6 @@ that nobody works on.
 
 from kato_tasks.delivery.deliverer import Deliverer
 from kato_tasks.delivery.extending import extend
-from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.keeper import LeaseKeeper
 from kato_tasks.delivery.looking import Verdict, is_memory
 from kato_tasks.delivery.making import drop_session
@@ -29,7 +28,6 @@ __all__ = [
     "drop_session",
     "ensure_session",
     "extend",
-    "insist",
     "is_memory",
     "recall",
     "sweep",

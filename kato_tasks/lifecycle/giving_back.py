@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 
-from kato_tasks.delivery import Tools, Work, insist
+from kato_tasks.delivery import Tools, Work
+from kato_tasks.delivery.insist import insist
 from kato_tasks.life import idle_look, refresh_look
 from kato_tasks.models import Looks, Rest, SessionState
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kato_tasks.delivery import Tools, Work, drop_session, insist, is_memory, recall
+from kato_tasks.delivery import Tools, Work, drop_session, is_memory, recall
+from kato_tasks.delivery.insist import insist
 from kato_tasks.errors import SessionNotFound
 from kato_tasks.instrumentation import logger
 from kato_tasks.kato import Cognition

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kato_tasks.delivery import Tools, Verdict, Work, extend
 from kato_tasks.delivery.extending import UNSURE
-from kato_tasks.life import own_end, refresh_look
+from kato_tasks.life import may_be_forgotten, own_end, refresh_look
 from kato_tasks.lifecycle.giving_back import Care, go_on, make_anew
 from kato_tasks.models import Turn
 
@@ -23,8 +23,8 @@ def keep_alive(tools: Tools, work: Work) -> Care:
         return go_on(tools, work)
     if (refresh_look(life, work.now_ms, tools.settings) or 0.0) > 0:
         return go_on(tools, work)
-    past = work.now_ms > life.fresh_ms + life.lifetime * 1000
-    if past and not tools.client(claim.spec.instance).exists(claim.session_id):
+    forgotten = may_be_forgotten(life, work.now_ms)
+    if forgotten and not tools.client(claim.spec.instance).exists(claim.session_id):
         return make_anew(tools, work, Verdict.GONE.value)
     extended = extend(tools, work, ends=own_end(claim.spec))
     if isinstance(extended, Turn):

@@ -13,13 +13,15 @@ from kato_tasks import naming
 from kato_tasks.errors import InvalidInput
 from kato_tasks.kato import validate_config
 from kato_tasks.kato.config import MAX_TTL_SECONDS
-from kato_tasks.life import LEAST_TICKS
+from kato_tasks.life import LEAST_TICKS, least_ttl
 from kato_tasks.models import IdlePolicy, PredictionMode, SessionSpec
 from kato_tasks.observations import shown
 from kato_tasks.settings import Settings
 
 _PREDICTIONS: Final = "process_predictions"
 _LONGEST_NAME: Final = 63
+_LEAST_TTL: Final = 2
+"""A server counts whole seconds after a write: with one it forgets a session at the first."""
 _LONGEST_IDLE: Final = 86_400 * 365
 
 
@@ -73,12 +75,12 @@ def check_keep_alive(keep_alive: object, spec: SessionSpec, settings: Settings) 
         raise InvalidInput(
             "keep_alive", "is true for a session that is to end by itself", "one of both"
         )
-    least = LEAST_TICKS * settings.refresh_interval
+    least = least_ttl(settings)
     if spec.ttl is not None and spec.ttl < least:
         raise InvalidInput(
             "ttl",
             f"is {spec.ttl} for a session that is to be kept alive",
-            f"at least {least:g} seconds, {LEAST_TICKS} times the setting refresh_interval",
+            f"at least {least:g} seconds: {LEAST_TICKS} times the setting refresh_interval and 1",
         )
     return True
 
@@ -143,8 +145,13 @@ def place(node: str, instances: Sequence[str]) -> str:
 def _check_ttl(ttl: object) -> int | None:
     if ttl is None:
         return None
-    if isinstance(ttl, bool) or not isinstance(ttl, int) or not 1 <= ttl <= MAX_TTL_SECONDS:
-        raise InvalidInput("ttl", f"is {shown(ttl)}", f"whole seconds from 1 to {MAX_TTL_SECONDS}")
+    if (
+        isinstance(ttl, bool)
+        or not isinstance(ttl, int)
+        or not _LEAST_TTL <= ttl <= MAX_TTL_SECONDS
+    ):
+        allowed = f"whole seconds from {_LEAST_TTL} to {MAX_TTL_SECONDS}"
+        raise InvalidInput("ttl", f"is {shown(ttl)}", allowed)
     return ttl
 
 

@@ -234,7 +234,7 @@ def sweep(self: Task[Any, Any]) -> int:
     return services.sweep()
 
 
-@shared_task(name=names.REFRESH_TTLS, bind=True)
+@shared_task(name=names.REFRESH_TTLS, bind=True, ignore_result=False)
 def refresh_ttls(self: Task[Any, Any], keys: list[str] | None = None) -> dict[str, int]:
     """Have servers keep the sessions that are kept alive and due.
 
@@ -249,7 +249,7 @@ def refresh_ttls(self: Task[Any, Any], keys: list[str] | None = None) -> dict[st
     return _look_after(self, Index.REFRESH, keys)
 
 
-@shared_task(name=names.CLEANUP_IDLE, bind=True)
+@shared_task(name=names.CLEANUP_IDLE, bind=True, ignore_result=False)
 def cleanup_idle(self: Task[Any, Any], keys: list[str] | None = None) -> dict[str, int]:
     """Put sessions to sleep that nobody uses, or end them; end those whose time is over.
 

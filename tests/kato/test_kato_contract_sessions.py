@@ -179,3 +179,18 @@ def test_sessions_are_listed_where_the_dialect_lists_them(server: Server, sessio
     server.needs(Verb.LIST)
     assert session in server.kato.sessions()
     assert server.kato.count() == len(server.kato.sessions())
+
+
+def test_whether_writes_count_is_found_out_and_leaves_nothing(kato: KatoClient) -> None:
+    """kato-api 2: the server's SESSION_AUTO_EXTEND, which is on unless it says otherwise."""
+    assert kato.counts_writes("kato-suite.counting")
+    before = kato.calls
+    assert kato.counts_writes("kato-suite.counting")
+    assert kato.calls == before
+
+
+def test_a_session_is_prolonged(kato: KatoClient, sessions: Sessions) -> None:
+    """kato-api 2."""
+    session = sessions.make(node="kato-suite.prolonged", ttl=600)
+    kato.prolong(session, 600)
+    assert kato.exists(session)

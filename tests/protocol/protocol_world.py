@@ -100,6 +100,7 @@ class ProtocolWorld:
 
     def use(self, runner: Runner) -> None:
         """Reach the store through this from now on."""
+        self.runner = runner
         self.lanes = RedisLanes(runner, self.settings)
         self.lives = RedisLives(runner, self.settings)
         self.registry = RedisRegistry(runner, self.settings)

@@ -7,6 +7,7 @@ repeat their appends too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,9 +23,12 @@ from protocol_world import ProtocolWorld, strings
 from kato_tasks.breakers import RedisBreakers
 from kato_tasks.chaos.judging import Finding
 from kato_tasks.chaos.proxy import LossyProxy
+from kato_tasks.clock import SteadyClock
 from kato_tasks.delivery import LeaseKeeper, sweep
 from kato_tasks.errors import StoreUnavailable
 from kato_tasks.lanes import RedisLanes
+from kato_tasks.lifecycle import Caretaker
+from kato_tasks.lives import Index
 from kato_tasks.models import Append, Group, Kind, PoisonPolicy, PredictionMode, SessionSpec
 from kato_tasks.registry import RedisRegistry
 from kato_tasks.scripts import Runner, open_redis
@@ -39,6 +43,8 @@ DELIVERY = [name for name in script_names() if name not in (*CARE, "breaker_with
 TIMES = 4
 """All three attempts at one step, and one at the next such step, if there is any."""
 POISON = strings(["poison"])
+TTL = 1
+"""So short that the session has to be extended at every look."""
 
 
 @pytest.fixture
@@ -49,7 +55,9 @@ def lose(
 
     def make(script: str) -> tuple[ProtocolWorld, LosingRunner]:
         runner = LosingRunner(store, settings.redis_url, script=script, times=TIMES)
-        world = make_world(runner=runner, poison=PoisonPolicy.PARK, lease=0.5)
+        world = make_world(
+            runner=runner, poison=PoisonPolicy.PARK, lease=0.5, idle_after=0.001, ttl=TTL
+        )
         world.kato.refused.add(POISON)
         return world, runner
 
@@ -58,7 +66,9 @@ def lose(
 
 def live(world: ProtocolWorld) -> None:
     """Have a session go through all that there are scripts for."""
-    world.spec = SessionSpec(node="n", instance="default", predictions=PredictionMode.ALWAYS)
+    world.spec = SessionSpec(
+        node="n", instance="default", predictions=PredictionMode.ALWAYS, ttl=TTL
+    )
     world.observe("a", *"01234")
     world.kato.faults.extend([Fault.NONE, Fault.LOST_BEFORE])
     world.deliver("a")
@@ -81,6 +91,28 @@ def live(world: ProtocolWorld) -> None:
     world.observe("a", "7", "8")
     again(world.lanes.forget)
     again(partial(sweep, world.lanes, RecordingWake()))
+    go_on_living(world)
+
+
+def go_on_living(world: ProtocolWorld) -> None:
+    """Have it be kept alive, looked at, put to sleep and woken."""
+    world.drain()
+    caretaker = Caretaker(world.worker().tools, world.keeper)
+    again(partial(world.lives.keep, "a", alive=True))
+    again(partial(world.lives.touch, "a"))
+    again(SteadyClock(world.runner, world.settings).tick)
+    for index in (Index.REFRESH, Index.IDLE) * TIMES:
+        again(partial(world.lives.due, index, most=9))
+        with suppress(StoreUnavailable):
+            caretaker.look(index, "a")
+        world.kill("a")
+    again(partial(world.lives.keep, "a", alive=False))
+    for _ in range(TIMES):
+        with suppress(StoreUnavailable):
+            caretaker.look(Index.IDLE, "a")
+        world.kill("a")
+    again(partial(world.lives.suspect, "a", world.record("a").session_id, "somebody asks"))
+    world.drain()
 
 
 @pytest.mark.parametrize("script", DELIVERY)

@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 from conftest import MakeSite, MakeWorld
 from protocol_server import Fault
-from protocol_site import DevServer
+from protocol_site import DevServer, Processes
 from protocol_steps import Happening, crash, outage
 from protocol_world import ProtocolWorld
 
@@ -144,10 +144,11 @@ def test_what_is_left_half_made_expires_at_a_real_server(
 
 
 def test_a_server_that_loses_every_session_at_once_is_not_given_new_ones_without_a_pause(
-    make_site: MakeSite, server: DevServer
+    make_site: MakeSite, processes: Processes
 ) -> None:
     """With a time to live of one second this server forgets a session at its first write."""
-    site = make_site(server, ttl=1)
+    server = processes.devserver("--session-ttl", "1")
+    site = make_site(server)
     site.observe(1)
     assert [site.deliver() for _ in range(3)] == [Turn.PAUSED] * 3
     assert len(server.ids(site.key)) <= 4

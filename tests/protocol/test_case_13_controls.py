@@ -155,7 +155,9 @@ def one_token_for_all(patch: pytest.MonkeyPatch) -> None:
 
 
 def look_at_the_time_only(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("kato_tasks.delivery.looking._is", lambda memory, seen: memory.time == seen.time)
+    patch.setattr(
+        "kato_tasks.delivery.looking.is_memory", lambda memory, seen: memory.time == seen.time
+    )
 
 
 def no_look_after_the_last_call(patch: pytest.MonkeyPatch) -> None:

@@ -230,7 +230,7 @@ class TestServersThatCountNoWrites:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"ttl": 39}, "ttl is 39 for a session that is to be kept alive; allowed: at least 40"),
+        ({"ttl": 40}, "ttl is 40 for a session that is to be kept alive; allowed: at least 41"),
         ({"ttl": 60, "auto_extend": False}, "keep_alive is true for a session that is to end"),
         ({"keep_alive": 1}, "keep_alive is 1"),
         ({"keep_alive": False, "auto_extend": False}, "auto_extend is false, and there is no ttl"),
@@ -242,6 +242,7 @@ class TestServersThatCountNoWrites:
         ({"idle_after": float("inf")}, "idle_after is inf"),
         ({"idle_after": True}, "idle_after is True"),
         ({"ttl": 0}, "ttl is 0"),
+        ({"ttl": 1}, "ttl is 1; allowed: whole seconds from 2"),
         ({"ttl": -5}, "ttl is -5"),
         ({"ttl": 1.5}, r"ttl is 1\.5"),
         ({"ttl": 10**15}, "ttl is 1000000000000000"),

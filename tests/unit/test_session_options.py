@@ -54,10 +54,10 @@ def test_options_are_kept_as_they_are_given() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"ttl": 0}, "ttl is 0; allowed: whole seconds from 1"),
-        ({"ttl": -1}, "ttl is -1; allowed: whole seconds from 1"),
-        ({"ttl": True}, "ttl is True; allowed: whole seconds from 1"),
-        ({"ttl": 1.5}, "ttl is 1.5; allowed: whole seconds from 1"),
+        ({"ttl": 0}, "ttl is 0; allowed: whole seconds from 2"),
+        ({"ttl": -1}, "ttl is -1; allowed: whole seconds from 2"),
+        ({"ttl": True}, "ttl is True; allowed: whole seconds from 2"),
+        ({"ttl": 1.5}, "ttl is 1.5; allowed: whole seconds from 2"),
         ({"ttl": MAX_TTL_SECONDS + 1}, f"to {MAX_TTL_SECONDS}"),
         ({"config": {"recall": 1}}, "config.recall is no config key"),
         ({"config": {"recall_threshold": 2}}, "config.recall_threshold is 2; allowed: a number"),
