@@ -58,7 +58,9 @@ class Fault(StrEnum):
 
 STRANGER = b'{"strings":["stranger"]}'
 _OBSERVES = frozenset({"observe", "observe_sequence", "replay"})
-_WRITES = _OBSERVES | {"create_session", "learn", "clear_stm", "update_config", "delete_session"}
+_WRITES = _OBSERVES | {
+    *("create_session", "learn", "clear_stm", "update_config", "delete_session", "prolong"),
+}
 _UNSTORABLE = _OBSERVES | {"learn", "clear_stm", "update_config"}
 
 

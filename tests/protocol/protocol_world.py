@@ -20,7 +20,8 @@ from kato_tasks.delivery import Deliverer, LeaseKeeper
 from kato_tasks.errors import StoreUnavailable
 from kato_tasks.keys import Keys
 from kato_tasks.lanes import RedisLanes
-from kato_tasks.lives import RedisLives
+from kato_tasks.lifecycle import Care, Caretaker
+from kato_tasks.lives import Index, RedisLives
 from kato_tasks.models import (
     Append,
     Appended,
@@ -29,6 +30,7 @@ from kato_tasks.models import (
     Outcome,
     SessionRecord,
     SessionSpec,
+    SessionState,
     Turn,
 )
 from kato_tasks.nodes import RedisNodes
@@ -141,6 +143,17 @@ class ProtocolWorld:
         self.trace = []
         return self._deliver(key)
 
+    def look_after(self, index: Index, key: str) -> Care | None:
+        """Look at an idle session; None if the worker was killed, or the store was away."""
+        self.trace = []
+        lanes, lives = self._interrupted(self.lanes, LANES), self._interrupted(self.lives, LIVES)
+        tools = self.worker(lanes, self._interrupted(self.nodes, NODES), lives).tools
+        try:
+            return Caretaker(tools, self.keeper).look(index, key)
+        except (Crash, StoreUnavailable):
+            self.kill(key)
+            return None
+
     def freeze(self, key: str, at: str, *, keeps_lease: bool = False) -> Frozen:
         """Let a worker deliver until a step, and stand still there until its lease has run out."""
         frozen = Frozen(at, lambda: self._deliver(key))
@@ -200,6 +213,10 @@ class ProtocolWorld:
             self.kill(key)
         self.drain()
         self.kato.land()
+        for key in self.expected:
+            if self.record(key).state is SessionState.HIBERNATED:
+                self.lives.suspect(key, None, "it was asleep")
+        self.drain()
 
     def record(self, key: str) -> SessionRecord:
         """Return what the store knows of a session."""
@@ -247,14 +264,16 @@ class ProtocolWorld:
             yield f"{key}: receipts are told {told}, must be {expected.told}"
 
     def _deliver(self, key: str) -> Turn | None:
-        lanes = Interrupted(self.lanes, LANES, self._step)
-        nodes = Interrupted(self.nodes, NODES, self._step)
-        lives = Interrupted(self.lives, LIVES, self._step)
+        lanes, lives = self._interrupted(self.lanes, LANES), self._interrupted(self.lives, LIVES)
+        nodes = self._interrupted(self.nodes, NODES)
         try:
             return self.worker(lanes, nodes, lives).deliver(key)
         except (Crash, StoreUnavailable):
             self.kill(key)
             return None
+
+    def _interrupted(self, verbs: object, steps: frozenset[str]) -> Interrupted:
+        return Interrupted(verbs, steps, self._step)
 
     def _fresh(self) -> Expected:
         limit = self.spec.config.get("max_pattern_length", 0)

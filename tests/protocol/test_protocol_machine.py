@@ -19,6 +19,7 @@ from protocol_server import Fault
 from protocol_steps import crash, no_store, outage
 from protocol_world import ProtocolWorld, strings
 
+from kato_tasks.lives import Index
 from kato_tasks.models import Kind
 from kato_tasks.settings import Settings
 
@@ -46,9 +47,12 @@ class Protocol(RuleBasedStateMachine):
     store: ClassVar[redis.Redis]
     base: ClassVar[Settings]
 
-    @initialize(config=st.sampled_from(CONFIGS))
-    def open(self, config: dict[str, Any]) -> None:
-        self.world = ProtocolWorld(self.store, self.base, config=config)
+    @initialize(config=st.sampled_from(CONFIGS), slides=st.booleans(), short=st.booleans())
+    def open(self, config: dict[str, Any], *, slides: bool, short: bool) -> None:
+        # So short that every look extends it, and every write if the server counts none.
+        ttl = 1 if short else None
+        self.world = ProtocolWorld(self.store, self.base, config=config, ttl=ttl, idle_after=0.0001)
+        self.world.kato.slides = slides
         self.world.kato.refused.add(POISON)
         self.world.kato.fails_at.add(BREAKS)
         self._numbers = count()
@@ -84,6 +88,33 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS), faults=FAULTS, interruptions=INTERRUPTIONS)
     def deliver(self, key: str, faults: list[Fault], interruptions: dict[int, str]) -> None:
+        self._go_wrong(key, faults, interruptions)
+        self.world.deliver(key)
+        self.world.steps = {}
+
+    @rule(
+        index=st.sampled_from(Index),
+        key=st.sampled_from(KEYS),
+        faults=FAULTS,
+        interruptions=INTERRUPTIONS,
+    )
+    def look_after(
+        self, index: Index, key: str, faults: list[Fault], interruptions: dict[int, str]
+    ) -> None:
+        self._go_wrong(key, faults, interruptions)
+        if index is Index.REFRESH:
+            self.world.lives.keep(key, alive=True)
+        self.world.look_after(index, key)
+        self.world.lives.keep(key, alive=False)
+        self.world.steps = {}
+
+    @rule(key=st.sampled_from(KEYS))
+    def be_asked_for(self, key: str) -> None:
+        record = self.world.registry.get(key)
+        if record is not None:
+            self.world.lives.suspect(key, record.session_id, "somebody asks")
+
+    def _go_wrong(self, key: str, faults: list[Fault], interruptions: dict[int, str]) -> None:
         happenings = {
             "crash": crash,
             "no store": no_store,
@@ -92,8 +123,6 @@ class Protocol(RuleBasedStateMachine):
         self.world.kato.faults.extend(faults)
         for number, name in interruptions.items():
             self.world.steps |= outage(number) if name == "outage" else {number: happenings[name]}
-        self.world.deliver(key)
-        self.world.steps = {}
 
     @rule(full=st.booleans())
     def deliver_without_its_store(self, *, full: bool) -> None:
