@@ -101,6 +101,7 @@ class Protocol(RuleBasedStateMachine):
     def look_after(
         self, index: Index, key: str, faults: list[Fault], interruptions: dict[int, str]
     ) -> None:
+        self.world.settle_down(key)
         self._go_wrong(key, faults, interruptions)
         if index is Index.REFRESH:
             self.world.lives.keep(key, alive=True)
