@@ -50,8 +50,7 @@ def live_on(tools: Tools, work: Work) -> Care:
 def _is_gone(tools: Tools, work: Work, session_id: str) -> bool:
     """Tell whether a session whose time is over is there no more."""
     claim, life = work.claim, work.claim.life
-    lifetime = life.lifetime or claim.spec.ttl or 0
-    past = work.now_ms > life.fresh_ms + lifetime * 1000
+    past = life.lifetime is not None and work.now_ms > life.fresh_ms + life.lifetime * 1000
     return past and not tools.client(claim.spec.instance).exists(session_id)
 
 

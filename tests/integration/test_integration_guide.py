@@ -72,7 +72,7 @@ def test_one_that_its_server_has_forgotten_is_made_anew(alone: Site, key: str) -
 
 def test_one_that_was_to_end_is_no_more(alone: Site, key: str) -> None:
     with TTLManager(alone.server.url) as manager, SessionTracker() as tracker:
-        kept = manager.create_session_with_ttl(key, 1, auto_extend=False)
+        kept = manager.create_session_with_ttl(key, TTL, auto_extend=False)
         wait_until(lambda: tracker.get_session_state(kept) is SessionState.EXPIRED, LONGEST)
         with pytest.raises(UnknownSession):
             manager.refresh_session(kept)
