@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         SessionParked,
         StoreUnavailable,
         UnknownInstance,
+        UnknownSession,
         WaitTimeout,
     )
+    from kato_tasks.guide import SessionKeepAlive, SessionTracker, TTLManager
     from kato_tasks.models import PredictionMode, SessionRecord, SessionState
     from kato_tasks.observations import Observation
     from kato_tasks.producer import KatoTasks
@@ -43,16 +45,21 @@ __all__ = [
     "ReceiptLost",
     "Session",
     "SessionConflict",
+    "SessionKeepAlive",
     "SessionParked",
     "SessionRecord",
     "SessionState",
+    "SessionTracker",
     "Settings",
     "StoreUnavailable",
+    "TTLManager",
     "UnknownInstance",
+    "UnknownSession",
     "WaitTimeout",
 ]
 
 _HOMES = {
+    "kato_tasks.guide": ("SessionKeepAlive", "SessionTracker", "TTLManager"),
     "kato_tasks.models": ("PredictionMode", "SessionRecord", "SessionState"),
     "kato_tasks.observations": ("Observation",),
     "kato_tasks.producer": ("KatoTasks",),

@@ -4,7 +4,8 @@
 
     KatoTasksError
     ├── InvalidInput            refused before it was accepted; nothing was stored
-    │   └── UnknownInstance     an instance name that the settings do not define
+    │   ├── UnknownInstance     an instance name that the settings do not define
+    │   └── UnknownSession      a session key of which nothing is known, or that has ended
     ├── SessionConflict         a key that is in use with another node or instance
     ├── LaneFull                too many commands wait already; nothing was accepted
     ├── StoreUnavailable        our Redis did not answer in time
@@ -79,6 +80,20 @@ class UnknownInstance(InvalidInput):
         super().__init__("instance", f"{name!r} is not configured", f"one of {names}")
         self.args = (name, list(known))
         self.name = name
+
+
+class UnknownSession(InvalidInput):
+    """A session key of which nothing is known, or whose session has ended.
+
+    Args:
+        key: The session key.
+    """
+
+    def __init__(self, key: str) -> None:
+        problem = f"{key!r} is not known, or has ended"
+        super().__init__("session", problem, "the key of a session that lives")
+        self.args = (key,)
+        self.key = key
 
 
 class SessionConflict(KatoTasksError):

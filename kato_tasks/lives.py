@@ -127,7 +127,7 @@ class RedisLives:
 
     def touch(self, key: str) -> bool:
         """See :meth:`Lives.touch`."""
-        return self._runner.run(life_calls.touch(self._of(key), key))
+        return self._runner.run(life_calls.touch(self._of(key), key, self._settings))
 
     def _of(self, key: str) -> SessionKeys:
         return self._keys.session(key)

@@ -215,6 +215,7 @@ class SessionRecord:
         rehomed: How often it was made anew of its journal.
         why: Why it was made anew the last time; None if it never was.
         life: How long it lives.
+        read_ms: When all this was so, by the clock of ``life``.
     """
 
     key: str
@@ -233,6 +234,7 @@ class SessionRecord:
     rehomed: int = 0
     why: str | None = None
     life: Life = field(default_factory=Life)
+    read_ms: int = field(default=0, compare=False)
 
     @property
     def waiting(self) -> int:

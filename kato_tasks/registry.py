@@ -245,6 +245,7 @@ class RedisRegistry:
             rehomed=int(fields["rehomed"] or 0),
             why=_text(fields["why"]),
             life=life,
+            read_ms=now_ms,
         )
 
 

@@ -59,9 +59,12 @@ def end(tools: Tools, work: Work) -> Care:
 
 def _looks(tools: Tools, work: Work) -> Looks:
     claim, settings = work.claim, tools.settings
-    kept = claim.life.keep and claim.session_id is not None
+    bound = claim.session_id is not None
+    kept = bound and claim.life.keep
+    # One that no server has can only end.
+    life = claim.life if bound else replace(claim.life, keep=True)
     return Looks(
-        idle=idle_look(claim.spec, claim.life, work.now_ms, settings),
+        idle=idle_look(claim.spec, life, work.now_ms, settings),
         refresh=refresh_look(claim.life, work.now_ms, settings) if kept else None,
     )
 

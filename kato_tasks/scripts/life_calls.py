@@ -92,9 +92,13 @@ def suspect(keys: SessionKeys, key: str, session_id: str | None, why: str) -> Ca
 _TOUCH: Final = Script.load("touch", bool)
 
 
-def touch(keys: SessionKeys, key: str) -> Call[bool]:
+def touch(keys: SessionKeys, key: str, settings: Settings) -> Call[bool]:
     """Note that a session is in use; answers False if there is none."""
-    return Call(script=_TOUCH, keys=[keys.session, keys.activity, keys.clock], args=[key])
+    return Call(
+        script=_TOUCH,
+        keys=[keys.session, keys.activity, keys.clock, keys.journal],
+        args=[key, _ms(settings.retention)],
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -99,6 +99,8 @@ class MemoryLives:
             if entry is None:
                 return False
             entry.active_ms = self._store.activity[key] = self._store.now_ms
+            if entry.record_until is not None:
+                entry.record_until = self._store.after(self._settings.retention)
             return True
 
     def _put_off(self, looks: dict[str, int], keys: list[str]) -> tuple[str, ...]:

@@ -103,6 +103,7 @@ class MemoryRegistry:
             rehomed=entry.rehomed,
             why=entry.why,
             life=entry.life,
+            read_ms=self._store.now_ms,
         )
 
     def _state(self, entry: Entry) -> SessionState:

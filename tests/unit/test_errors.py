@@ -27,6 +27,7 @@ from kato_tasks.errors import (
     SessionParked,
     StoreUnavailable,
     UnknownInstance,
+    UnknownSession,
     WaitTimeout,
 )
 
@@ -42,6 +43,10 @@ CALL = "POST /sessions/{id}/observe"
 SENTENCES: list[tuple[KatoTasksError, str]] = [
     (InvalidInput("ttl", "is 0", "more"), "ttl is 0; allowed: more."),
     (UnknownInstance("x", ("b", "a")), "instance 'x' is not configured; allowed: one of a, b."),
+    (
+        UnknownSession("k"),
+        "session 'k' is not known, or has ended; allowed: the key of a session that lives.",
+    ),
     (
         SessionConflict("k", "node", "a", "b"),
         (

@@ -10,7 +10,13 @@ import pytest
 
 import kato_tasks
 
-PACKAGES = ("kato_tasks", "kato_tasks.testing", "kato_tasks.sessions", "kato_tasks.delivery")
+PACKAGES = (
+    "kato_tasks",
+    "kato_tasks.testing",
+    "kato_tasks.sessions",
+    "kato_tasks.delivery",
+    "kato_tasks.guide",
+)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
