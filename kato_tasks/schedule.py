@@ -11,11 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from kato_tasks.keys import Keys
 from kato_tasks.scripts import Runner, schedule_calls
 from kato_tasks.settings import Settings
+
+
+LOOKS: Final = 10
+"""How often within one lease a beat renews it, or looks whether it can have it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

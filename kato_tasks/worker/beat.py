@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
@@ -12,16 +13,13 @@ from typing import Any, Final
 
 from celery import Celery
 from celery.beat import Scheduler, SchedulingError
-from kombu import Connection
+from kombu import Connection, Producer
 
 from kato_tasks.errors import StoreUnavailable
 from kato_tasks.instrumentation import logger
-from kato_tasks.schedule import Entry, Schedule, entries
+from kato_tasks.schedule import LOOKS, Entry, Schedule, entries
 from kato_tasks.worker import process
 from kato_tasks.worker.celery_app import settings_of
-
-LOOKS: Final = 10
-"""How often within one lease a beat renews it, or looks whether it can have it."""
 
 _BROKER: Final = "broker"
 _STORE: Final = "store"
@@ -53,7 +51,7 @@ class LeasedScheduler(Scheduler):
         settings = settings_of(app)
         self._entries = entries(settings)
         self._lease = settings.beat_lease
-        self._patience = settings.store_timeout
+        self._patience = math.ceil(settings.store_timeout)
         self._given = schedule_store
         self._token = secrets.token_hex(16)
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
@@ -107,7 +105,7 @@ class LeasedScheduler(Scheduler):
 
     @property
     def _look(self) -> float:
-        # beat_max_loop_interval and --max-interval may only make it shorter.
+        # --max-interval may only make it shorter.
         return min(self._lease / LOOKS, self.max_interval or self._lease)
 
     def _tick(self) -> float:
@@ -141,7 +139,7 @@ class LeasedScheduler(Scheduler):
         try:
             with self._connected() as connection:
                 self._outages.end(_BROKER)
-                producer = self.Producer(connection, auto_declare=False)
+                producer = Producer(connection, auto_declare=False)
                 return all(self._fire_one(entry, producer) for entry in due)
         except SchedulingError as error:
             self._outages.begin(_BROKER, str(error))
@@ -160,7 +158,7 @@ class LeasedScheduler(Scheduler):
                 raise SchedulingError(str(error)) from error
             yield connection
 
-    def _fire_one(self, entry: Entry, producer: Any) -> bool:  # noqa: ANN401 - kombu's
+    def _fire_one(self, entry: Entry, producer: Producer) -> bool:
         wait = self._schedule.fire(self._token, entry.name, entry.every)
         if wait is None:
             return False

@@ -11,7 +11,7 @@ from typing import Any, Final
 from celery import Celery
 from kombu import Queue as KombuQueue
 
-from kato_tasks.schedule import Entry, entries
+from kato_tasks.schedule import LOOKS, Entry, entries
 from kato_tasks.settings import Settings
 from kato_tasks.worker.names import QUEUE_OF, Queue
 from kato_tasks.worker.pinned import pin
@@ -68,6 +68,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         **_workers(settings),
         **_transport(settings),
         "beat_schedule": {entry.name: _ticks(entry) for entry in entries(settings)},
+        "beat_max_loop_interval": settings.beat_lease / LOOKS,
         # By the store: two beats send each tick once, and Celery's file is a pickle that runs what
         # it holds.
         "beat_scheduler": "kato_tasks.worker.beat:LeasedScheduler",
