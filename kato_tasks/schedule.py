@@ -17,7 +17,6 @@ from kato_tasks.keys import Keys
 from kato_tasks.scripts import Runner, schedule_calls
 from kato_tasks.settings import Settings
 
-
 LOOKS: Final = 10
 """How often within one lease a beat renews it, or looks whether it can have it."""
 

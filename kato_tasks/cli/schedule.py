@@ -10,7 +10,7 @@ from kato_tasks.cli.output import iso, print_json, print_table, say
 from kato_tasks.producer import KatoTasks
 from kato_tasks.schedule import Run, ScheduleView
 
-_COLUMNS: Final = ("entry", "task", "every", "last run", "next run")
+_COLUMNS: Final = ("entry", "task", "every, s", "last run", "next run")
 
 
 @click.group()
@@ -31,8 +31,7 @@ def show(*, as_json: bool) -> None:
     if as_json:
         print_json(fields)
         return
-    rows = [[one[column.replace(" ", "_")] for column in _COLUMNS] for one in fields["entries"]]
-    print_table("Schedule", _COLUMNS, rows)
+    print_table("Schedule", _COLUMNS, [list(one.values()) for one in fields["entries"]])
     say(in_words(view))
 
 
@@ -48,7 +47,7 @@ def as_fields(view: ScheduleView) -> dict[str, Any]:
 def in_words(view: ScheduleView) -> str:
     """Return the sentence that says who holds the lease."""
     if view.holder is None or view.until is None:
-        return "No beat holds the lease: nothing runs until one is started."
+        return "No beat holds the lease: nothing runs until one does."
     return f"{view.holder} holds the lease, until {iso(view.until)} unless it renews it."
 
 
