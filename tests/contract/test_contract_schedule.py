@@ -40,10 +40,10 @@ def test_the_lease_of_one_that_was_killed_ends(schedule: Schedule, let_pass: Let
 
 
 def test_a_renewed_lease_lasts_on(schedule: Schedule, let_pass: LetPass) -> None:
-    assert hold(schedule, seconds=0.2)
-    let_pass(0.15)
-    assert hold(schedule, seconds=0.2)
-    let_pass(0.1)
+    assert hold(schedule, seconds=0.6)
+    let_pass(0.4)
+    assert hold(schedule, seconds=0.6)
+    let_pass(0.3)
     assert not hold(schedule, YOURS)
 
 

@@ -23,7 +23,8 @@ from kato_tasks.worker.names import Queue
 
 EVERY = 0.2
 LEASE = 2.0
-JITTER = 0.5
+JITTER = 1.0
+"""How much later than it was due the first of some ticks may be sent; a double would show."""
 SLACK = 5.0
 """How late anything may be on a machine where others work too, in seconds."""
 

@@ -150,6 +150,16 @@ def test_who_ends_gives_the_lease_back(app: Celery, store: Store) -> None:
     assert store.view().holder is not None
 
 
+def test_who_cannot_give_it_back_says_so_and_ends(
+    app: Celery, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = scheduler(app, store)
+    made.tick()
+    store.away = StoreUnavailable("redis://a", "gone")
+    made.close()
+    assert "lease of the schedule not given back" in caplog.text
+
+
 def test_a_signal_in_the_middle_of_a_call_waits_for_its_end(
     app: Celery, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
