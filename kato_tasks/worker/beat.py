@@ -56,6 +56,7 @@ class LeasedScheduler(Scheduler):
         self._token = secrets.token_hex(16)
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._outages = _Outages()
+        # Not before these times; those that another beat has sent since are due later still.
         self._due_at: dict[str, float] = {}
         self._holding: bool | None = None
         self._asked = False
@@ -126,9 +127,6 @@ class LeasedScheduler(Scheduler):
             self._holding = holding
             event = "beat sends the ticks" if holding else "beat waits: another sends the ticks"
             logger.info(event, extra={"beat": self._holder})
-        if not holding:
-            # Whoever has it now may have sent them.
-            self._due_at.clear()
 
     def _pause(self) -> float:
         soonest = min(self._due_at.values(), default=time.monotonic() + self._look)
