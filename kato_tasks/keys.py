@@ -26,6 +26,8 @@ key           type     lifetime
 ``…:breaker`` hash     until a minute after the last failure, and the longest pause and call
 ``…:callers`` zset     the lease time after the last of these processes came by; at most 1000
 ``…:shares``  hash     as long as the callers; one field for each of them
+``{schedule}`` hash    ``…:lease``: the beat_lease setting after its holder last renewed it
+``{schedule}`` hash    ``…:runs``: permanent; one field for each entry of the schedule
 ============  =======  ==========================================================================
 """
 
@@ -34,8 +36,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zlib import crc32
 
-PERMANENT = ("ready", "activity", "dead", "stats", "idle", "refresh", "clock")
-"""The names of the keys that stay for ever; each is one per shard and bounded."""
+PERMANENT = ("ready", "activity", "dead", "stats", "idle", "refresh", "clock", "runs")
+"""The names of the keys that stay for ever; each is one per shard, or one in all, and bounded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +157,16 @@ class Keys:
     def shares(self, instance: str) -> str:
         """Return how many connections each process may have open to one instance."""
         return f"{self.prefix}:{{{instance}}}:shares"
+
+    @property
+    def schedule_lease(self) -> str:
+        """Return who has the ticks of the schedule sent, in the schedule's own slot."""
+        return f"{self.prefix}:{{schedule}}:lease"
+
+    @property
+    def schedule_runs(self) -> str:
+        """Return when each entry of the schedule ran last."""
+        return f"{self.prefix}:{{schedule}}:runs"
 
     def _slot(self, shard: int) -> str:
         return f"{self.prefix}:{{{shard}}}"

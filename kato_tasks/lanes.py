@@ -137,6 +137,7 @@ class Lanes(Protocol):
         most: int | None = None,
         failed: bool = False,
         poison: bool = False,
+        unfaithful: bool = False,
         doubt: str = "",
     ) -> bool:
         """Give a lease back with work left; False if it was lost already.
@@ -147,6 +148,7 @@ class Lanes(Protocol):
             most: Commands per call from now on, until one is settled; failures count anew.
             failed: Count a failed attempt.
             poison: Count it as a failure of the server at the first command, too.
+            unfaithful: Count it as a replay that gave another memory, too.
             doubt: What has to be looked at before anything else is sent: the intent stays. If
                 it is empty, the intent goes: its call has not happened.
         """
@@ -284,6 +286,7 @@ class RedisLanes:
         most: int | None = None,
         failed: bool = False,
         poison: bool = False,
+        unfaithful: bool = False,
         doubt: str = "",
     ) -> bool:
         """See :meth:`Lanes.release`."""
@@ -294,6 +297,7 @@ class RedisLanes:
             most=most,
             failed=failed,
             poison=poison,
+            unfaithful=unfaithful,
             doubt=doubt,
             settings=self._settings,
         )

@@ -432,6 +432,7 @@ class Claim:
         asleep: It was put to sleep: it has no server-side session, and a journal to make it of.
         stm: The memory it was put to sleep with, if a replay may not bring that back.
         life: How long it lives.
+        replays: How many replays of its journal gave another memory since it was bound last.
     """
 
     lease: Lease
@@ -453,6 +454,7 @@ class Claim:
     asleep: bool = False
     stm: Sequence[Sequence[str]] | None = None
     life: Life = field(default_factory=Life)
+    replays: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,7 @@ from kato_tasks.lifecycle import Caretaker, look_after
 from kato_tasks.lives import Index, RedisLives
 from kato_tasks.nodes import RedisNodes
 from kato_tasks.registry import RedisRegistry
+from kato_tasks.schedule import RedisSchedule
 from kato_tasks.scripts import Runner, open_redis
 from kato_tasks.sessions import DeadLetterOffice, Intake, Oracle, Sessions, unpark
 from kato_tasks.settings import Settings
@@ -43,6 +44,7 @@ class Services:
         registry: What is known of the sessions.
         nodes: Who may call a node, and who may learn on it.
         breakers: Whether an instance may be called.
+        schedule: What runs every so often, and which beat has it run.
         connections: How many connections each process may have open.
         clients: The KATO clients by instance name.
         sessions: Sessions by key, for producers.
@@ -69,6 +71,7 @@ class Services:
         self.nodes = RedisNodes(runner, settings)
         self.breakers = RedisBreakers(runner, settings)
         watch = Watch(self.breakers)
+        self.schedule = RedisSchedule(runner, settings)
         self.connections = RedisConnections(runner, settings)
         self.clients = Clients(settings, self.connections, watch)
         self._keeper = LeaseKeeper(settings.lease / _RENEWALS_PER_LEASE)

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
         wake_lanes: Most lanes that one wake-up message names.
         sweep_interval: How often each worker looks for lanes that nobody works on.
         beat_sweep_interval: How often beat has a worker look, over and above.
+        beat_lease: For how long one beat has the ticks sent, renewed every tenth of it. When it is
+            killed another one goes on after that.
         sweep_lanes: Most lanes of one shard that one sweep takes up.
         dedup_ids: How many command_ids a session remembers.
         dedup_seconds: How long it remembers them after its last append.
@@ -140,6 +142,7 @@ class Settings(BaseSettings):
     wake_lanes: Annotated[int, Field(ge=1, le=1000)] = 8
     sweep_interval: Seconds = 1.0
     beat_sweep_interval: Seconds = 10.0
+    beat_lease: Seconds = 10.0
     sweep_lanes: Annotated[int, Field(ge=1, le=10_000)] = 200
     dedup_ids: Annotated[int, Field(ge=1)] = 10_000
     dedup_seconds: Seconds = 86_400.0

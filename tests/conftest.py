@@ -19,6 +19,7 @@ from kato_tasks.letters import DeadLetters, RedisDeadLetters
 from kato_tasks.lives import Lives, RedisLives
 from kato_tasks.nodes import Nodes, RedisNodes
 from kato_tasks.registry import RedisRegistry, Registry
+from kato_tasks.schedule import RedisSchedule, Schedule
 from kato_tasks.scripts import Runner, open_redis
 from kato_tasks.settings import Settings
 from kato_tasks.stack import find_store_binary, free_port, ping_store, store_command
@@ -30,6 +31,7 @@ from kato_tasks.testing import (
     MemoryLives,
     MemoryNodes,
     MemoryRegistry,
+    MemorySchedule,
     MemoryStore,
     MemoryViews,
     wait_until,
@@ -156,6 +158,7 @@ class Backend:
     registry: Registry
     views: Views
     nodes: Nodes
+    schedule: Schedule
     new_breakers: Callable[[], Breakers]
     new_connections: Callable[[], Connections]
     let_pass: LetPass
@@ -172,6 +175,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
             registry=MemoryRegistry(memory, settings),
             views=MemoryViews(memory),
             nodes=MemoryNodes(memory, settings),
+            schedule=MemorySchedule(memory, settings),
             new_breakers=lambda: MemoryBreakers(memory, settings),
             new_connections=lambda: MemoryConnections(memory, settings),
             let_pass=memory.advance,
@@ -184,6 +188,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
         registry=RedisRegistry(runner, settings),
         views=RedisViews(runner, settings),
         nodes=RedisNodes(runner, settings),
+        schedule=RedisSchedule(runner, settings),
         # Without what a process remembers for a moment: that is no part of the contract.
         new_breakers=lambda: RedisBreakers(runner, settings, look=0.0),
         new_connections=lambda: RedisConnections(runner, settings),
@@ -229,6 +234,11 @@ def views(backend: Backend) -> Views:
 @pytest.fixture
 def nodes(backend: Backend) -> Nodes:
     return backend.nodes
+
+
+@pytest.fixture
+def schedule(backend: Backend) -> Schedule:
+    return backend.schedule
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ VARIABLES: Final = {
         "WAKE_GRACE": "1",
         "SWEEP_INTERVAL": "0.5",
         "BEAT_SWEEP_INTERVAL": "2",
+        # A beat that was killed is started again, and waits until its own old lease has ended.
+        "BEAT_LEASE": "2",
         # So that the refusals and patterns of a whole run are still there at its end.
         "OUTCOMES": "10000",
     }.items()

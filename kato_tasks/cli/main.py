@@ -17,6 +17,7 @@ from kato_tasks.cli.instances import instances
 from kato_tasks.cli.lanes import lanes
 from kato_tasks.cli.output import complain, exit_code, print_json
 from kato_tasks.cli.processes import beat, devserver, flower, worker
+from kato_tasks.cli.schedule import schedule
 from kato_tasks.cli.sessions import sessions
 from kato_tasks.cli.up import up
 from kato_tasks.errors import KatoTasksError
@@ -58,6 +59,7 @@ for command in (
     lanes,
     dead_letters,
     instances,
+    schedule,
     doctor,
     devserver,
     worker,

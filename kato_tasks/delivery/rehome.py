@@ -22,7 +22,7 @@ from kato_tasks.life import first_looks
 from kato_tasks.models import Intent, Switch, Turn
 
 _CALLS: Final = 4
-_ATTEMPTS: Final = 5
+_REPLAYS: Final = 5
 
 Seen = Sequence[Sequence[str]]
 """A short-term memory as a server shows it."""
@@ -129,6 +129,7 @@ def _verify(client: KatoClient, session_id: str, memory: Memory, old: Seen | Non
 
 
 def _give_up(tools: Tools, work: Work, reason: str, error: Unfaithful) -> Turn:
-    if work.claim.attempts < _ATTEMPTS:
-        return pause(tools, work, str(error), doubt=reason)
+    # Attempts at which the server was not there say nothing of its replays.
+    if work.claim.replays + 1 < _REPLAYS:
+        return pause(tools, work, str(error), unfaithful=True, doubt=reason)
     return park(tools, work, f"{reason}; {error}")

@@ -51,7 +51,15 @@ def refuse(tools: Tools, work: Work, command: Command, reason: str) -> Work | Tu
     return _settle(tools, work, (command,), settlement)
 
 
-def pause(tools: Tools, work: Work, reason: str, *, poison: bool = False, doubt: str = "") -> Turn:
+def pause(  # noqa: PLR0913 - one value per fact that the script takes
+    tools: Tools,
+    work: Work,
+    reason: str,
+    *,
+    poison: bool = False,
+    unfaithful: bool = False,
+    doubt: str = "",
+) -> Turn:
     """Give the lane back until its server can be called, or looked at.
 
     Args:
@@ -59,6 +67,7 @@ def pause(tools: Tools, work: Work, reason: str, *, poison: bool = False, doubt:
         work: The lane.
         reason: Why, for the log.
         poison: The server failed at the first command itself.
+        unfaithful: A replay gave another memory than it must.
         doubt: What has to be looked at; empty if nothing has happened.
     """
     seconds = tools.backoff.pause(work.claim.attempts)
@@ -68,7 +77,14 @@ def pause(tools: Tools, work: Work, reason: str, *, poison: bool = False, doubt:
     )
     release = tools.lanes.release
     insist(
-        lambda: release(work.claim.lease, pause=seconds, failed=True, poison=poison, doubt=doubt)
+        lambda: release(
+            work.claim.lease,
+            pause=seconds,
+            failed=True,
+            poison=poison,
+            unfaithful=unfaithful,
+            doubt=doubt,
+        )
     )
     return Turn.PAUSED
 

@@ -172,7 +172,7 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
     """Return what the claim script answered when the lane is ours."""
     _, now_ms, spec, sid, time, events, epoch, applied, lowered, attempts, *rest = reply
     learning, intent, intent_ms, suspect, failures, ruling, *rest = rest
-    state, lifetime, fresh_ms, ends_ms, keep, used_ms, stm, entries = rest
+    state, lifetime, fresh_ms, ends_ms, keep, used_ms, stm, replays, entries = rest
     return Claim(
         lease=Lease(key=key, token=token, epoch=int(epoch)),
         spec=decode_spec(spec),
@@ -192,6 +192,7 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
         ruling=LearnDoubt(_text(ruling)) if ruling else None,
         asleep=_text(state) == SessionState.HIBERNATED,
         stm=decode_memory(stm),
+        replays=int(replays),
         life=Life(
             lifetime=int(lifetime) if lifetime else None,
             fresh_ms=int(fresh_ms),
@@ -346,6 +347,7 @@ def release(  # noqa: PLR0913 - one value per fact that the script takes
     most: int | None,
     failed: bool,
     poison: bool,
+    unfaithful: bool,
     doubt: str,
     settings: Settings,
 ) -> Call[bool]:
@@ -358,7 +360,7 @@ def release(  # noqa: PLR0913 - one value per fact that the script takes
             lease.token,
             round(pause * 1000),
             most or "",
-            2 if poison else int(failed),
+            3 if unfaithful else 2 if poison else int(failed),
             _ms(settings.retention),
             doubt,
         ],

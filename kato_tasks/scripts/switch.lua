@@ -12,7 +12,7 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local s = redis.call('HMGET', KEYS[1], 'epoch', 'applied', 'sid', 'state')
 if s[3] == ARGV[4] and tonumber(s[1]) == tonumber(ARGV[2]) + 1 then return tonumber(s[1]) end
 if s[1] ~= ARGV[2] or s[2] ~= ARGV[3] then return 0 end
-redis.call('HDEL', KEYS[1], 'suspect', 'doubt')
+redis.call('HDEL', KEYS[1], 'suspect', 'doubt', 'replays')
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
   + tonumber(redis.call('GET', KEYS[6]) or 0)

@@ -10,7 +10,7 @@
 -- Returns  1, or 0 if the lane is not parked, or not at that letter
 local s = redis.call('HMGET', KEYS[1], 'parked', 'letter', 'applied')
 if not s[1] or (ARGV[5] ~= '' and ARGV[5] ~= s[2]) then return 0 end
-redis.call('HDEL', KEYS[1], 'parked', 'letter', 'attempts', 'failures', 'most')
+redis.call('HDEL', KEYS[1], 'parked', 'letter', 'attempts', 'failures', 'most', 'replays')
 if s[2] then
   local found = redis.call('XRANGE', KEYS[4], s[2], s[2])
   redis.call('XDEL', KEYS[4], s[2])

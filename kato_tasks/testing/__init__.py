@@ -11,6 +11,7 @@ from kato_tasks.testing.letters import MemoryDeadLetters
 from kato_tasks.testing.lives import MemoryLives
 from kato_tasks.testing.nodes import MemoryNodes
 from kato_tasks.testing.registry import MemoryRegistry
+from kato_tasks.testing.schedule import MemorySchedule
 from kato_tasks.testing.store import MemoryStore
 from kato_tasks.testing.views import MemoryViews
 from kato_tasks.testing.waiting import wait_until
@@ -25,6 +26,7 @@ __all__ = [
     "MemoryLives",
     "MemoryNodes",
     "MemoryRegistry",
+    "MemorySchedule",
     "MemoryStore",
     "MemoryViews",
     "RecordingWake",

@@ -89,6 +89,7 @@ class MemoryLanes:
                 asleep=entry.state is SessionState.HIBERNATED,
                 stm=entry.stm,
                 life=entry.life,
+                replays=entry.replays,
             )
 
     def bind(self, lease: Lease, to: Bound) -> Lease | None:
@@ -100,6 +101,7 @@ class MemoryLanes:
             entry.bind, entry.learning = None, to.learning
             entry.sid, entry.time, entry.state = to.session_id, 0, SessionState.ACTIVE
             entry.events, entry.suspect, entry.stm = 0, None, None
+            entry.replays = 0
             entry.ends_ms = None if to.ends is None else self._store.after(to.ends)
             self._begin(lease.key, entry, to.lifetime, to.looks)
             entry.epoch += 1
@@ -163,6 +165,7 @@ class MemoryLanes:
             if entry is None or not _is_next(entry, lease, applied + 1):
                 return None
             entry.suspect = entry.doubt = None
+            entry.replays = 0
             entry.intent = to.intent
             entry.intent_ms = 0 if to.intent is None else self._store.now_ms
             if to.intent is None:
@@ -182,6 +185,7 @@ class MemoryLanes:
         most: int | None = None,
         failed: bool = False,
         poison: bool = False,
+        unfaithful: bool = False,
         doubt: str = "",
     ) -> bool:
         """See :meth:`kato_tasks.lanes.Lanes.release`."""
@@ -192,8 +196,9 @@ class MemoryLanes:
             entry.doubt = doubt or None
             if not doubt:
                 entry.intent, entry.intent_ms = None, 0
-            entry.attempts += failed or poison
+            entry.attempts += failed or poison or unfaithful
             entry.failures += poison
+            entry.replays += unfaithful
             if most:
                 entry.most, entry.attempts, entry.failures = most, 0, 0
             left = entry.commands or entry.bind is not None
@@ -228,7 +233,7 @@ class MemoryLanes:
                 return False
             dead, entry.letter = entry.letter, None
             entry.parked, entry.most = None, None
-            entry.attempts = entry.failures = 0
+            entry.attempts = entry.failures = entry.replays = 0
             if dead is None:
                 entry.suspect = "unparked by hand"
                 if entry.intent is not None:

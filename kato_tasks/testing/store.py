@@ -59,6 +59,7 @@ class Entry:
     most: int | None = None
     attempts: int = 0
     failures: int = 0
+    replays: int = 0
     ruling: LearnDoubt | None = None
     bind: int | None = None
     events: int = 0
@@ -158,6 +159,21 @@ class ProcessEntry:
     under_way: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScheduleLease:
+    """The lease of the schedule.
+
+    Attributes:
+        token: Of which beat.
+        holder: Who that is, for people.
+        until: When it ends, milliseconds.
+    """
+
+    token: str
+    holder: str
+    until: int
+
+
 class MemoryStore:
     """The state behind :class:`MemoryLanes`, :class:`MemoryRegistry` and :class:`MemoryNodes`.
 
@@ -181,6 +197,8 @@ class MemoryStore:
         learned: Which session had that right last.
         breakers: The circuit breakers that are not closed and at peace.
         processes: The processes that share an instance's connections.
+        schedule_lease: Which beat has the ticks sent, if any ever had.
+        schedule_runs: When each entry of the schedule ran last, milliseconds.
     """
 
     def __init__(self, now_ms: int = _START_MS) -> None:
@@ -197,6 +215,8 @@ class MemoryStore:
         self.learned: dict[str, str] = {}
         self.breakers: dict[str, BreakerEntry] = {}
         self.processes: dict[str, list[ProcessEntry]] = {}
+        self.schedule_lease: ScheduleLease | None = None
+        self.schedule_runs: dict[str, int] = {}
         self._entries: dict[str, Entry] = {}
         self._now_ms = now_ms
         self._posted = 0

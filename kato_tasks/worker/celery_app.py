@@ -11,8 +11,9 @@ from typing import Any, Final
 from celery import Celery
 from kombu import Queue as KombuQueue
 
+from kato_tasks.schedule import LOOKS, Entry, entries
 from kato_tasks.settings import Settings
-from kato_tasks.worker.names import QUEUE_OF, SWEEP, Queue
+from kato_tasks.worker.names import QUEUE_OF, Queue
 from kato_tasks.worker.pinned import pin
 
 _REDIS: Final = ("redis://", "rediss://", "unix://")
@@ -66,17 +67,25 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "task_routes": {task: {"queue": names[queue]} for task, queue in QUEUE_OF.items()},
         **_workers(settings),
         **_transport(settings),
-        "beat_schedule": {
-            "sweep": {
-                "task": SWEEP,
-                "schedule": settings.beat_sweep_interval,
-                # A tick that nobody took before the next one is worth nothing.
-                "options": {"expires": settings.beat_sweep_interval},
-            }
+        "beat_schedule": {entry.name: _ticks(entry) for entry in entries(settings)},
+        "beat_max_loop_interval": settings.beat_lease / LOOKS,
+        # By the store: two beats send each tick once, and Celery's file is a pickle that runs what
+        # it holds.
+        "beat_scheduler": "kato_tasks.worker.beat:LeasedScheduler",
+    }
+
+
+def _ticks(entry: Entry) -> dict[str, Any]:
+    return {
+        "task": entry.task,
+        "schedule": entry.every,
+        "options": {
+            # A tick that nobody took before the next one is worth nothing.
+            "expires": entry.every,
+            # Repeated after a lost answer, it might be there twice.
+            "retry": False,
+            "ignore_result": True,
         },
-        "beat_max_loop_interval": 5,
-        # In memory: the sweep needs no past, and Celery's file is a pickle that runs what it holds.
-        "beat_scheduler": "celery.beat:Scheduler",
     }
 
 

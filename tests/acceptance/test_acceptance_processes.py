@@ -19,6 +19,8 @@ COMMANDS = (
     "demo",
     "ingest",
     "instances",
+    "schedule",
+    "schedule show",
     "sessions",
     "sessions list",
     "sessions show",

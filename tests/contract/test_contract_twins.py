@@ -209,6 +209,7 @@ class Side:
             pause=0 if step.flag else 500,
             most=step.size if step.size > 1 else None,
             failed=step.flag,
+            unfaithful=step.size == 3,
             doubt="why" if step.size % 2 else "",
         )
 

@@ -17,7 +17,14 @@ from celery import Celery
 from kato_tasks import KatoTasks, Settings
 from kato_tasks.models import SessionRecord
 from kato_tasks.settings import PREFIX
-from kato_tasks.stack import ProcessSpec, free_port, wait_for_port
+from kato_tasks.stack import (
+    ProcessSpec,
+    find_store_binary,
+    free_port,
+    ping_store,
+    store_command,
+    wait_for_port,
+)
 from kato_tasks.stack.child import Child
 from kato_tasks.stack.output import LogFile
 from kato_tasks.testing import wait_until
@@ -64,6 +71,36 @@ class Processes:
             )
         )
         return Worker(child=child, nodename=f"{name}@test")
+
+    def beat(self, settings: Settings) -> Child:
+        """Start Celery beat, and do not wait for it."""
+        return self._start(
+            ProcessSpec(
+                name=f"b{secrets.token_hex(4)}",
+                command=[
+                    *(sys.executable, "-m", "celery", "-A", "kato_tasks.worker", "beat"),
+                    *("--pidfile", "", "--loglevel", "INFO"),
+                ],
+                env=environment(settings),
+            )
+        )
+
+    def store(self, folder: Path, port: int) -> Child:
+        """Start a store that keeps its data in a folder, and wait until it answers."""
+        binary = find_store_binary()
+        assert binary is not None
+        return self._start(
+            ProcessSpec(
+                name=f"store-{port}",
+                command=store_command(binary, port=port, data_dir=folder),
+                ready=lambda: ping_store(f"redis://{HOST}:{port}/0", timeout=0.2),
+            )
+        )
+
+    @property
+    def output(self) -> str:
+        """What all of them have said."""
+        return (self._folder / "processes.log").read_text()
 
     def devserver(self, *arguments: str, port: int | None = None) -> DevServer:
         """Start a development server, and wait until it listens."""

@@ -131,3 +131,19 @@ def test_a_real_server_whose_store_was_full_for_a_call(
     assert server.struck() == 1
     assert site.remembers_all()
     assert (site.finding(), set(site.learned()) - {1}) == (Finding(), set())
+
+
+def test_a_replay_that_is_not_stored_is_made_again_however_long_the_server_was_away(
+    world: ProtocolWorld,
+) -> None:
+    """Attempts at which it could not be reached are not counted as replays that went wrong."""
+    world.observe("a", "0")
+    world.deliver("a")
+    world.lives.suspect("a", world.record("a").session_id, "somebody asks")
+    world.kato.faults.extend([Fault.AWAY] * 6)
+    for _ in range(6):
+        world.turn("a")
+    world.kato.faults.extend([Fault.NONE, Fault.UNSTORED])
+    world.drain()
+    assert world.record("a").parked is None
+    assert world.verdict() == []

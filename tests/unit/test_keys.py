@@ -40,9 +40,18 @@ def test_a_key_with_braces_cannot_leave_its_slot() -> None:
     assert KEYS.session("{x}").session.index("{") == len("kt:")
 
 
-def test_the_indices_of_a_shard_are_the_permanent_keys() -> None:
+def test_indices_and_last_runs_are_the_permanent_keys() -> None:
     own = KEYS.session("a")
-    indices = (own.ready, own.activity, own.dead, own.stats, own.idle, own.refresh, own.clock)
+    indices = (
+        own.ready,
+        own.activity,
+        own.dead,
+        own.stats,
+        own.idle,
+        own.refresh,
+        own.clock,
+        KEYS.schedule_runs,
+    )
     assert tuple(name.rpartition(":")[2] for name in indices) == PERMANENT
 
 
@@ -53,4 +62,6 @@ def test_a_node_has_a_slot_of_its_own_per_instance() -> None:
     assert KEYS.breaker("eu") == "kt:{eu}:breaker"
     assert KEYS.callers("eu") == "kt:{eu}:callers"
     assert KEYS.shares("eu") == "kt:{eu}:shares"
+    assert KEYS.schedule_lease == "kt:{schedule}:lease"
+    assert KEYS.schedule_runs == "kt:{schedule}:runs"
     assert KEYS.holders("us", "n") != KEYS.holders("eu", "n")

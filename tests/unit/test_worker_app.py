@@ -8,9 +8,11 @@ import sys
 import pytest
 from celery import Celery
 
+from kato_tasks.schedule import entries
 from kato_tasks.settings import PREFIX, Settings
 from kato_tasks.worker import make_app
 from kato_tasks.worker.celery_app import settings_of
+from kato_tasks.worker.names import QUEUE_OF
 
 SECRET = "hunter2"  # noqa: S105 - that it shows nowhere is the point
 STORE = f"redis://:{SECRET}@127.0.0.1:1/0"
@@ -73,6 +75,21 @@ def test_an_app_knows_its_settings_and_another_one_is_refused() -> None:
         settings_of(Celery("other", set_as_current=False))
 
 
-def test_beat_keeps_its_schedule_in_memory() -> None:
+def test_beat_keeps_its_schedule_in_the_store() -> None:
     """Celery's default is a pickle in the current folder."""
-    assert make_app(Settings()).conf.beat_scheduler == "celery.beat:Scheduler"
+    assert make_app(Settings()).conf.beat_scheduler == "kato_tasks.worker.beat:LeasedScheduler"
+
+
+def test_beat_sends_what_the_schedule_says_and_it_expires_with_the_next_tick() -> None:
+    settings = Settings(beat_sweep_interval=7)
+    found = make_app(settings).conf.beat_schedule
+    assert {name: (one["task"], one["schedule"]) for name, one in found.items()} == {
+        entry.name: (entry.task, entry.every) for entry in entries(settings)
+    }
+    assert all(one["options"]["expires"] == one["schedule"] for one in found.values())
+
+
+def test_every_entry_of_the_schedule_has_a_name_of_its_own_and_a_task_with_a_queue() -> None:
+    found = entries(Settings())
+    assert len({entry.name for entry in found}) == len(found)
+    assert {entry.task for entry in found} <= QUEUE_OF.keys()
