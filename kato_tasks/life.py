@@ -113,7 +113,8 @@ def _share_gone(life: Life, now_ms: float) -> float:
     if life.lifetime is None:
         return 0.0
     lifetime = life.lifetime * 1000
-    gone = now_ms - max(life.fresh_ms, life.used_ms)
+    # Reading keeps nothing alive (kato-api 2).
+    gone = now_ms - max(life.fresh_ms, life.wrote_ms)
     if life.ends_ms is not None:
         gone = max(gone, lifetime - (life.ends_ms - now_ms))
     return gone / lifetime

@@ -154,7 +154,8 @@ class Life:
             was made there, or extended.
         ends_ms: When it ends for good; None for never.
         keep: It is kept alive.
-        used_ms: Its last use.
+        used_ms: Its last use: an accepted or delivered command, or a question for predictions.
+        wrote_ms: The last call that was settled: the last write to it at its server.
     """
 
     lifetime: int | None = None
@@ -162,6 +163,7 @@ class Life:
     ends_ms: int | None = None
     keep: bool = False
     used_ms: int = 0
+    wrote_ms: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

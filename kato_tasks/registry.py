@@ -99,6 +99,7 @@ _FIELDS: Final = (
     "fresh_ms",
     "ends_ms",
     "keep",
+    "wrote_ms",
 )
 _STEP: Final = 500
 _LATENCY: Final = "latency:"
@@ -264,6 +265,7 @@ def _life(fields: Mapping[str, Any]) -> Life:
         ends_ms=None if ends is None else int(ends),
         keep=fields["keep"] is not None,
         used_ms=int(fields["active_ms"]),
+        wrote_ms=int(fields["wrote_ms"] or 0),
     )
 
 

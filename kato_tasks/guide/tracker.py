@@ -67,5 +67,6 @@ class SessionTracker(Face):
 
     def _used(self, record: SessionRecord) -> SessionState:
         """Return the state of a session that no server has yet: by its use alone."""
-        life = replace(record.life, lifetime=record.spec.ttl)
+        used = record.life.used_ms
+        life = replace(record.life, lifetime=record.spec.ttl, wrote_ms=used)
         return state_of(SessionState.ACTIVE, life, record.read_ms, self._settings)

@@ -63,7 +63,7 @@ if known[1] and added == 0 and not bind then return reply end
 if not known[1] or (over and (added > 0 or bind)) then
   redis.call('HSET', session, 'spec', ARGV[2], 'node', ARGV[3], 'instance', ARGV[4],
     'state', 'new', 'created_ms', now)
-  redis.call('HDEL', session, 'keep', 'ends_ms', 'lifetime', 'fresh_ms')
+  redis.call('HDEL', session, 'keep', 'ends_ms', 'lifetime', 'fresh_ms', 'wrote_ms')
   if ARGV[14] == '1' then redis.call('HSET', session, 'keep', 1) end
   if not known[1] then
     redis.call('HSET', session, 'sid', '', 'time', 0, 'epoch', 0, 'applied', 0)

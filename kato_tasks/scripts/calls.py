@@ -172,7 +172,7 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
     """Return what the claim script answered when the lane is ours."""
     _, now_ms, spec, sid, time, events, epoch, applied, lowered, attempts, *rest = reply
     learning, intent, intent_ms, suspect, failures, ruling, *rest = rest
-    state, lifetime, fresh_ms, ends_ms, keep, used_ms, stm, replays, entries = rest
+    state, lifetime, fresh_ms, ends_ms, keep, used_ms, stm, replays, wrote_ms, entries = rest
     return Claim(
         lease=Lease(key=key, token=token, epoch=int(epoch)),
         spec=decode_spec(spec),
@@ -199,6 +199,7 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
             ends_ms=int(ends_ms) if ends_ms else None,
             keep=bool(keep),
             used_ms=int(used_ms),
+            wrote_ms=int(wrote_ms),
         ),
     )
 

@@ -52,7 +52,7 @@ end
 redis.call('LTRIM', lane, count, -1)
 redis.call('HDEL', session, 'intent', 'intent_ms', 'most', 'attempts', 'failures', 'ruling', 'doubt')
 redis.call('HSET', session, 'applied', first + count - 1, 'time', ARGV[6], 'events', ARGV[7],
-  'active_ms', now)
+  'active_ms', now, 'wrote_ms', now)
 if ARGV[14] ~= '' then redis.call('HSET', session, 'spec', ARGV[14]) end
 if ARGV[15] ~= '' then redis.call('HSET', session, 'learning', ARGV[15]) end
 redis.call('ZADD', KEYS[5], now, key)

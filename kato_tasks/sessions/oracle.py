@@ -63,7 +63,8 @@ class Oracle:
     ) -> Predictions:
         """Return a session's predictions once its lane is delivered up to ``after``.
 
-        A session that sleeps, or that its server has lost, is made anew first.
+        A session that sleeps, or that its server has lost, is made anew first. To be asked is a
+        use: a session that is will not be idle.
 
         Args:
             key: The session key.
@@ -84,6 +85,7 @@ class Oracle:
         if progress is None:
             return Predictions(predictions=(), future_potentials=())
         until = time.monotonic() + timeout
+        self._lives.touch(key)
         wait_for(self._registry, key, progress.appended if after is None else after, timeout)
         record = self._registry.get(key)
         if record is not None and record.state is SessionState.HIBERNATED:

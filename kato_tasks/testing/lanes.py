@@ -311,7 +311,7 @@ class MemoryLanes:
             entry.spec, entry.state = request.spec, SessionState.NEW
             entry.created_ms = self._store.now_ms
             entry.forget_life()
-            entry.keep, entry.fresh_ms = request.keep_alive, 0
+            entry.keep, entry.fresh_ms, entry.wrote_ms = request.keep_alive, 0, 0
         entry.active_ms = self._store.activity[request.key] = self._store.now_ms
         if added:
             self._trim_ids(entry)
@@ -406,6 +406,7 @@ class MemoryLanes:
         entry.spec = settlement.spec or entry.spec
         entry.learning = settlement.learning or entry.learning
         entry.active_ms = self._store.activity[key] = self._store.now_ms
+        entry.wrote_ms = self._store.now_ms
         if settlement.unbind:
             entry.unbind(settlement.first)
             self._store.idle.pop(key, None)

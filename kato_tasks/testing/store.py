@@ -41,6 +41,7 @@ class Entry:
     epoch: int = 0
     lifetime: int | None = None
     fresh_ms: int = 0
+    wrote_ms: int = 0
     ends_ms: int | None = None
     keep: bool = False
     stm: Sequence[Sequence[str]] | None = None
@@ -88,6 +89,7 @@ class Entry:
             ends_ms=self.ends_ms,
             keep=self.keep,
             used_ms=self.active_ms,
+            wrote_ms=self.wrote_ms,
         )
 
     def forget_life(self) -> None:

@@ -306,6 +306,7 @@ def _ageless(life: Life) -> Life:
     return replace(
         life,
         fresh_ms=int(life.fresh_ms > 0),
+        wrote_ms=int(life.wrote_ms > 0),
         used_ms=0,
         ends_ms=None if life.ends_ms is None else 1,
     )
