@@ -14,6 +14,8 @@ from kato_tasks.sessions import Session
 
 NODES: Final = 8
 """How many nodes the plain sessions share; vectors and predictions have nodes of their own."""
+KEPT_ALIVE: Final = 12
+"""The time to live of sessions that are kept alive, in seconds: they are extended many times."""
 AUTO_LEARN: Final = 4
 """The ``max_pattern_length`` of sessions that learn by themselves."""
 _SLOW: Final = 0.3
@@ -33,6 +35,7 @@ class Member:
         predictions: When the server computes its predictions.
         vectors: Some of its observations have vectors. It learns nothing: what is learned from
             vectors changes later events of its node, so nobody could say what they must be.
+        kept_alive: Its server is told to keep it; the others sleep when nobody uses them.
         weight: How often it is chosen, against 1 for a plain one.
     """
 
@@ -42,6 +45,7 @@ class Member:
     config: Mapping[str, JsonValue] = field(default_factory=dict)
     predictions: PredictionMode = PredictionMode.ON_DEMAND
     vectors: bool = False
+    kept_alive: bool = False
     weight: float = 1.0
 
     @property
@@ -63,7 +67,12 @@ class Member:
     def session(self, kato: KatoTasks) -> Session:
         """Return the session as a producer holds it."""
         return kato.session(
-            self.key, node=self.node, config=self.config, predictions=self.predictions
+            self.key,
+            node=self.node,
+            config=self.config,
+            predictions=self.predictions,
+            ttl=KEPT_ALIVE if self.kept_alive else None,
+            keep_alive=self.kept_alive,
         )
 
 
@@ -85,4 +94,5 @@ def _member(number: int) -> Member:
         return Member(number=number, key=key, node="chaos-always", predictions=always, weight=_SLOW)
     if place in range(5, 10):
         return Member(number=number, key=key, node="chaos-vectors", vectors=True)
-    return Member(number=number, key=key, node=f"chaos-{number % NODES}")
+    alive = place in range(10, 20)
+    return Member(number=number, key=key, node=f"chaos-{number % NODES}", kept_alive=alive)

@@ -43,7 +43,17 @@ class Run:
     problems: tuple[str, ...] = ()
 
 
-def prove(run: Run, registry: Registry, url: str, told: Callable[[str, int, int], None]) -> Report:
+Revive = Callable[[str], None]
+"""Has a session made anew that sleeps, or that its server has lost while nobody used it."""
+
+
+def prove(
+    run: Run,
+    registry: Registry,
+    url: str,
+    told: Callable[[str, int, int], None],
+    revive: Revive,
+) -> Report:
     """Read every session back, and compare.
 
     Args:
@@ -51,6 +61,7 @@ def prove(run: Run, registry: Registry, url: str, told: Callable[[str, int, int]
         registry: Tells where each session is, and which commands were refused.
         url: Where the development server is.
         told: Told of progress.
+        revive: Called for each session before it is read.
 
     Raises:
         StoreUnavailable: The store did not answer.
@@ -60,6 +71,7 @@ def prove(run: Run, registry: Registry, url: str, told: Callable[[str, int, int]
     sums = _Sums()
     with Reader(url) as reader:
         for done, member in enumerate(used, start=1):
+            revive(member.key)
             _examine(member, run.accepted.of[member.key], registry, reader, sums)
             told("comparing", done, len(used))
     return _report(run, sums, registry.stats().counts)
@@ -76,6 +88,9 @@ def _report(run: Run, sums: _Sums, counts: Mapping[str, int]) -> Report:
         difference=sums.finding.difference,
         dead_lettered=sums.refused,
         rehomed=counts.get("rehomed", 0),
+        hibernated=counts.get("hibernated", 0),
+        woken=counts.get("woken", 0),
+        refreshed=counts.get("refreshed", 0),
         anomalies=counts.get("anomalies", 0) + sums.applied_poison,
         learned=sums.learned,
         stuck=len(stuck.keys() | run.accepted.unsettled),

@@ -23,6 +23,9 @@ class Report:
         difference: What the sessions have against what was accepted.
         dead_lettered: Commands that ended as dead letters.
         rehomed: How often a session was made anew, by the deliverers' own count.
+        hibernated: How often a session was put to sleep.
+        woken: How often one was woken.
+        refreshed: How often a server was told to keep one.
         anomalies: What deliverers saw that must not be, by their own count, and poison that was
             not refused.
         learned: How often patterns were learned that must have been learned once.
@@ -41,6 +44,9 @@ class Report:
     difference: Difference
     dead_lettered: int = 0
     rehomed: int = 0
+    hibernated: int = 0
+    woken: int = 0
+    refreshed: int = 0
     anomalies: int = 0
     learned: Learned = field(default_factory=Learned)
     stuck: int = 0
@@ -68,6 +74,9 @@ class Report:
             **asdict(self.difference),
             "dead_lettered": self.dead_lettered,
             "rehomed": self.rehomed,
+            "hibernated": self.hibernated,
+            "woken": self.woken,
+            "refreshed": self.refreshed,
             "anomalies": self.anomalies,
             "learns": self.learned.learns,
             "learns_twice": self.learned.twice,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from kato_tasks.chaos.proving import Run, prove
 from kato_tasks.chaos.proxy import LossyProxy
 from kato_tasks.chaos.report import Report
 from kato_tasks.chaos.times import VARIABLES
-from kato_tasks.errors import StoreUnavailable
+from kato_tasks.errors import SessionParked, StoreUnavailable, WaitTimeout
 from kato_tasks.local import LocalStack, Ports, make_plan
 from kato_tasks.producer import KatoTasks
 from kato_tasks.registry import Registry
@@ -40,6 +41,7 @@ _LOSES: Final = 0.01
 _BAR: Final = 2.0
 _BRIEFLY: Final = 0.3
 """Seconds that the progress may take to be asked for: what dies is restarted in between."""
+_USE: Final = 30.0
 _RECOVERY: Final = 120.0
 """Seconds after the last fault in which every lane must be empty."""
 
@@ -140,7 +142,8 @@ class _Site:
                 problems=self._problems(),
             )
             url = self.stack.plan.settings.instances["default"]
-            return prove(run, direct.services.registry, url, self.told)
+            revive = partial(_revive, direct)
+            return prove(run, direct.services.registry, url, self.told, revive)
 
     def _proxy(self) -> LossyProxy:
         port = urlsplit(self.stack.plan.settings.redis_url).port
@@ -203,6 +206,13 @@ class _Site:
             f"After the faults the server stood still and was killed {self.nemesis.healed} times."
         )
         return (words,)
+
+
+def _revive(kato: KatoTasks, key: str) -> None:
+    """Use a session: what sleeps is woken by it, and what its server has lost is made anew."""
+    # What cannot be used is judged as it is.
+    with suppress(SessionParked, WaitTimeout):
+        kato.services.sessions.oracle.predictions(key, after=0, timeout=_USE)
 
 
 def _waiting(registry: Registry, before: int) -> int:

@@ -43,6 +43,10 @@ VARIABLES: Final = {
         "BEAT_SWEEP_INTERVAL": "2",
         # A beat that was killed is started again, and waits until its own old lease has ended.
         "BEAT_LEASE": "2",
+        # So short that sessions are put to sleep between two commands, and have to be extended.
+        "IDLE_AFTER": "2",
+        "CLEANUP_INTERVAL": "1",
+        "REFRESH_INTERVAL": "2",
         # So that the refusals and patterns of a whole run are still there at its end.
         "OUTCOMES": "10000",
     }.items()

@@ -338,7 +338,7 @@ def test_a_killed_supervisor_leaves_no_child_behind(tmp_path: Path) -> None:
         assert supervisor.stdout is not None
         pid = int(supervisor.stdout.readline())
         # The command itself: a launcher that finds its parent gone would end anyway.
-        wait_until(lambda: psutil.Process(pid).cmdline()[1] == "-c")
+        wait_until(lambda: psutil.Process(pid).cmdline()[1:2] == ["-c"])
         supervisor.kill()
     wait_until(lambda: not is_running(pid))
 
