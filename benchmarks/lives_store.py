@@ -115,6 +115,16 @@ class Site:
             pipe.execute()
         run([life_calls.rest(of.session(key), bound[key], rest[key], settings) for key in keys])
 
+    def look_no_more(self, keys: Sequence[str]) -> None:
+        """Have nobody look at sessions any more."""
+        of = Keys(prefix=self.settings.prefix, shards=self.settings.shards)
+        with self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                names = of.session(key)
+                pipe.zrem(names.refresh, key)
+                pipe.zrem(names.idle, key)
+            pipe.execute()
+
     def memory(self) -> int:
         """Return how much memory the store uses, in bytes."""
         found: Any = self.client.info("memory")
