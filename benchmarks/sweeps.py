@@ -22,7 +22,7 @@ from kato_tasks.lives import Index
 from kato_tasks.models import SessionSpec
 
 TARGET: Final = 1.5
-_LIFETIME: Final = 8
+_LIFETIME: Final = 4
 """Of those that are refreshed, in seconds: due once a quarter of it is over."""
 _IDLE_AFTER: Final = 0.5
 _LATER: Final = 0.2
@@ -125,6 +125,14 @@ def main() -> None:
                     one.costs = {index: [] for index in Index}
     for index in Index:
         _fill(report, _NAMES[index], {name: one.middle(index) for name, one in known.items()})
+        report.details[f"{_NAMES[index]} rounds, ms"] = {
+            name: sorted(round(cost.ms, 1) for cost in one.costs[index])
+            for name, one in known.items()
+        }
+        report.details[f"{_NAMES[index]} rounds, store's ms"] = {
+            name: sorted(round(cost.store_ms, 1) for cost in one.costs[index])
+            for name, one in known.items()
+        }
     report.show(as_json=given.json)
 
 
@@ -134,13 +142,11 @@ def _fill(report: Report, name: str, costs: Mapping[str, Cost]) -> None:
         report.add(f"{name}, {size} known: commands", cost.commands, "")
         report.add(f"{name}, {size} known: store's time", cost.store_ms, "ms")
         report.add(f"{name}, {size} known: time of a round", cost.ms, "ms")
-    ratios = {
-        "commands": many.commands / few.commands,
-        "store's time": many.store_ms / few.store_ms,
-        "time of a round": many.ms / few.ms,
-    }
-    for what, ratio in ratios.items():
-        report.add(f"{name}, many / few: {what}", ratio, "x", target=TARGET, bound="≤")
+    of = f"{name}, many / few:"
+    report.add(f"{of} commands", many.commands / few.commands, "x", target=TARGET, bound="≤")
+    report.add(f"{of} time of a round", many.ms / few.ms, "x", target=TARGET, bound="≤")
+    # No target: the memory of few sessions fits into the processor's cache, whatever we do.
+    report.add(f"{of} store's time", many.store_ms / few.store_ms, "x")
 
 
 if __name__ == "__main__":
