@@ -91,6 +91,16 @@ def running_stack(
 
 
 @contextmanager
+def running_store() -> Iterator[Settings]:
+    """Run a store of our own, and nothing else, for the length of a block; how to reach it."""
+    with tempfile.TemporaryDirectory(prefix="kato-tasks-bench-") as name:
+        folder = Path(name)
+        redis_url = f"redis://127.0.0.1:{free_port()}/0"
+        with supervised([_store(redis_url, folder)], folder / "stack.log"):
+            yield Settings.load(redis_url=redis_url, prefix="b")
+
+
+@contextmanager
 def supervised(specs: Sequence[ProcessSpec], log: Path) -> Iterator[Mapping[str, int]]:
     """Run some processes for the length of a block; their process ids by name."""
     supervisor = Supervisor(specs, log=log)

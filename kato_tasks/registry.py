@@ -81,6 +81,8 @@ class Registry(Protocol):
 
 _FIELDS: Final = (
     "spec",
+    "node",
+    "instance",
     "state",
     "sid",
     "time",
@@ -231,7 +233,11 @@ class RedisRegistry:
         step = SessionState(fields["state"].decode())
         return SessionRecord(
             key=key,
-            spec=decode_spec(fields["spec"]),
+            spec=decode_spec(
+                fields["spec"],
+                node=fields["node"].decode(),
+                instance=fields["instance"].decode(),
+            ),
             state=_wrong(parked, doubt) or state_of(step, life, now_ms, self._settings),
             session_id=fields["sid"].decode() or None,
             time=int(fields["time"]),

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from kato_tasks.cli.arguments import instances_from
+from kato_tasks.cli.demo_lifecycle import demo_lifecycle
 from kato_tasks.cli.ending import ending_cleanly
 from kato_tasks.cli.output import (
     FOUND_WRONG,
@@ -25,6 +27,12 @@ from kato_tasks.local import LocalStack, Ports, make_plan
 from kato_tasks.producer import KatoTasks
 
 _FREE: Final = Ports(store=None, devserver=None, flower=None)
+_OF_THE_MAIN_JOB: Final = {
+    "source": "--input",
+    "sessions": "--sessions",
+    "observations": "--observations",
+    "urls": "--kato",
+}
 
 
 @click.command()
@@ -33,14 +41,20 @@ _FREE: Final = Ports(store=None, devserver=None, flower=None)
 @click.option("--observations", default=20_000, show_default=True, type=click.IntRange(1))
 @click.option("--kato", "urls", multiple=True, metavar="[NAME=]URL", help="A real KATO server.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--lifecycle", is_flag=True, help="Show how sessions are kept alive, end, sleep and wake."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
 def demo(  # noqa: PLR0913 - what a person may choose
+    context: click.Context,
     *,
     source: str | None,
     sessions: int,
     observations: int,
     urls: tuple[str, ...],
     workers: int,
+    lifecycle: bool,
     as_json: bool,
 ) -> None:
     """Run the main job: start a stack, send events, wait, compare, ask for predictions.
@@ -51,7 +65,15 @@ def demo(  # noqa: PLR0913 - what a person may choose
 
     With --kato the sessions are deleted in the end. What predictions need is learned under a node
     of the demo's own, kato-tasks-demo, whose patterns stay.
+
+    With --lifecycle it has sessions of its own, with lives of seconds: some are kept alive, some
+    end, some sleep and are woken. The exit code is 0 only if each lived as it was to, and nothing
+    was lost.
     """
+    if lifecycle:
+        _refuse_beside_lifecycle(context)
+        demo_lifecycle(workers=workers, as_json=as_json)
+        return
     with ending_cleanly(), tempfile.TemporaryDirectory(prefix="kato-tasks-demo-") as name:
         folder = Path(name)
         if source is None:
@@ -71,6 +93,17 @@ def demo(  # noqa: PLR0913 - what a person may choose
     print_json(report.as_json()) if as_json else print_report(report)
     if not report.sound:
         raise SystemExit(FOUND_WRONG)
+
+
+def _refuse_beside_lifecycle(context: click.Context) -> None:
+    """Refuse options of the main job beside ``--lifecycle``.
+
+    Raises:
+        UsageError: One was given.
+    """
+    for name, option in _OF_THE_MAIN_JOB.items():
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--lifecycle has sessions of its own: {option} has no place.")
 
 
 def print_report(report: Report) -> None:

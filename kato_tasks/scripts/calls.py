@@ -172,10 +172,11 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
     """Return what the claim script answered when the lane is ours."""
     _, now_ms, spec, sid, time, events, epoch, applied, lowered, attempts, *rest = reply
     learning, intent, intent_ms, suspect, failures, ruling, *rest = rest
-    state, lifetime, fresh_ms, ends_ms, keep, used_ms, stm, replays, wrote_ms, entries = rest
+    state, lifetime, fresh_ms, ends_ms, keep, used_ms, stm, replays, wrote_ms, *rest = rest
+    node, instance, entries = rest
     return Claim(
         lease=Lease(key=key, token=token, epoch=int(epoch)),
-        spec=decode_spec(spec),
+        spec=decode_spec(spec, node=_text(node), instance=_text(instance)),
         session_id=_text(sid) or None,
         time=int(time),
         events=int(events),

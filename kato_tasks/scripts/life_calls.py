@@ -74,7 +74,8 @@ _KEEP: Final = Script.load("keep", bool)
 
 def keep(keys: SessionKeys, key: str, *, alive: bool) -> Call[bool]:
     """Keep a session alive or no more; answers False if there is none."""
-    return Call(script=_KEEP, keys=[keys.session, keys.refresh, keys.clock], args=[key, int(alive)])
+    slots = [keys.session, keys.refresh, keys.clock, keys.idle]
+    return Call(script=_KEEP, keys=slots, args=[key, int(alive)])
 
 
 _SUSPECT: Final = Script.load("suspect", bool)

@@ -81,6 +81,9 @@ class MemoryLives:
                 return False
             entry.keep = alive
             self._store.look(self._store.refresh, key, 0.0 if alive else None)
+            if not alive and entry.sid is not None:
+                # While it was kept alive nobody looked whether it is idle.
+                self._store.look(self._store.idle, key, 0.0)
             return True
 
     def suspect(self, key: str, session_id: str | None, why: str) -> bool:

@@ -121,3 +121,22 @@ def test_real_events_arrive_in_order(tmp_path: Path) -> None:
         run("demo", "--input", str(_real_data()), "--json", env=clean_environment(tmp_path))
     )
     assert (report["sessions"], report["observations"]) == (1_434, 8_577)
+
+
+def test_the_life_cycle_proves_itself_and_leaves_nothing(tmp_path: Path) -> None:
+    """Sessions are kept alive, end, sleep and wake, and nothing that was accepted is missing."""
+    done = run("demo", "--lifecycle", "--json", env=clean_environment(tmp_path))
+    assert done.code == 0, (done.err, done.out)
+    report = done.json
+    wanted = report["wanted"]
+    assert min(wanted.values()) > 0
+    assert report["kept_alive"] == wanted["kept"]
+    assert report["ended"] == report["started_empty"] == wanted["ending"]
+    assert report["hibernated"] == report["woken"] == wanted["sleeping"]
+    assert report["stm_equal"] == report["woken"]
+    assert report["percept_equal"] == report["cognition_equal"] == report["woken"]
+    assert report["forgotten"] == report["restored"] == wanted["left"]
+    assert (report["lost"], report["duplicated"], report["reordered"]) == (0, 0, 0)
+    assert report["lives"] >= 5
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -35,10 +35,11 @@ def test_celerys_own_command_reaches_a_worker(site: Site) -> None:
     assert json.loads(answered.stdout) == {nodename: {"ok": "pong"}}
 
 
-def test_a_worker_has_the_ten_tasks_and_three_queues(site: Site) -> None:
+def test_a_worker_has_the_twelve_tasks_and_three_queues(site: Site) -> None:
     nodename = site.workers[0].nodename
     inspect = site.app.control.inspect(destination=[nodename], timeout=5)
     assert sorted((inspect.registered() or {})[nodename]) == [
+        "kato_tasks.cleanup_idle",
         "kato_tasks.clear_stm",
         "kato_tasks.configure",
         "kato_tasks.create_session",
@@ -48,6 +49,7 @@ def test_a_worker_has_the_ten_tasks_and_three_queues(site: Site) -> None:
         "kato_tasks.learn",
         "kato_tasks.observe",
         "kato_tasks.predict",
+        "kato_tasks.refresh_ttls",
         "kato_tasks.sweep",
     ]
     assert {queue["name"] for queue in (inspect.active_queues() or {})[nodename]} == {

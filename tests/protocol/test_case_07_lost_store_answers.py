@@ -31,6 +31,7 @@ from kato_tasks.lifecycle import Caretaker
 from kato_tasks.lives import Index
 from kato_tasks.models import Append, Group, Kind, PoisonPolicy, PredictionMode, SessionSpec
 from kato_tasks.registry import RedisRegistry
+from kato_tasks.schedule import RedisSchedule
 from kato_tasks.scripts import Runner, open_redis
 from kato_tasks.settings import Settings
 from kato_tasks.testing import RecordingWake, wait_until
@@ -111,6 +112,13 @@ def go_on_living(world: ProtocolWorld) -> None:
         with suppress(StoreUnavailable):
             caretaker.look(Index.IDLE, "a")
         world.kill("a")
+    schedule = RedisSchedule(world.runner, world.settings)
+    for _ in range(TIMES):
+        assert again(partial(schedule.hold, "token", "somebody", 60.0))
+    # A tick whose answer was lost is not sent twice: the next one makes up for it.
+    again(partial(schedule.fire, "token", "sweep", 60.0))
+    assert again(partial(schedule.fire, "token", "sweep", 60.0))
+    again(partial(schedule.release, "token"))
     again(partial(world.lives.suspect, "a", world.record("a").session_id, "somebody asks"))
     world.drain()
 

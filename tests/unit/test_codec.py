@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,12 +26,13 @@ specs = st.builds(
 
 @given(specs)
 def test_a_spec_comes_back_as_it_was(spec: SessionSpec) -> None:
-    assert decode_spec(encode_spec(spec).encode()) == spec
+    text = encode_spec(spec).encode()
+    assert decode_spec(text, node=spec.node, instance=spec.instance) == spec
 
 
 def test_what_is_as_by_default_takes_no_room() -> None:
     spec = SessionSpec(node="n", instance="i")
-    assert json.loads(encode_spec(spec)) == {"node": "n", "instance": "i"}
+    assert encode_spec(spec) == "{}"
 
 
 @given(st.builds(Outcome, pattern=text) | st.builds(Outcome, refusal=text))

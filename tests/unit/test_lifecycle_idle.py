@@ -125,6 +125,32 @@ def test_one_that_is_to_be_kept_is_left(world: World) -> None:
     assert name in world.kato.sessions
 
 
+@pytest.mark.parametrize(("policy", "outcome"), [("delete", "ended"), ("hibernate", "hibernated")])
+def test_one_that_is_kept_alive_no_more_is_idle_again(
+    world: World, policy: str, outcome: str
+) -> None:
+    """Nobody looks whether it is idle while it is kept alive, for however long."""
+    used(world, idle=policy, keep_alive=True)
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    world.lives.keep("a", alive=False)
+    assert world.look_after(Index.IDLE) == Counter({outcome: 1})
+
+
+def test_one_that_is_used_while_it_is_kept_no_more_is_left_until_it_is_idle(world: World) -> None:
+    used(world, keep_alive=True)
+    world.lives.keep("a", alive=False)
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+
+
+def test_a_sleeping_one_that_is_kept_alive_no_more_is_not_looked_at(world: World) -> None:
+    slept(world)
+    world.lives.keep("a", alive=False)
+    assert world.look_after(Index.IDLE) == Counter()
+
+
 def test_it_may_have_a_limit_of_its_own(world: World) -> None:
     used(world, idle_after=5.0)
     world.store.advance(6)
