@@ -9,7 +9,6 @@ from typing import Final
 from kato_tasks.cli.ending import ending_cleanly
 from kato_tasks.cli.output import FOUND_WRONG, complain, print_json, print_table, progress, say
 from kato_tasks.demo.lifecycle import VARIABLES, LifecycleReport, run_lifecycle
-from kato_tasks.demo.lifecycle.rounds import rounds
 from kato_tasks.local import LocalStack, Ports, make_plan
 from kato_tasks.producer import KatoTasks
 
@@ -37,7 +36,7 @@ def demo_lifecycle(*, workers: int, as_json: bool) -> None:
             Path(name), workers=workers, flower=False, ports=_FREE, variables=VARIABLES
         )
         told("starting the stack", 0, 0)
-        with LocalStack(plan).running(), KatoTasks(plan.settings) as kato, rounds(plan.settings):
+        with LocalStack(plan).running(), KatoTasks(plan.settings) as kato:
             report = run_lifecycle(kato, told=told)
     print_json(report.as_json()) if as_json else print_lifecycle(report)
     if not report.sound:

@@ -1,8 +1,7 @@
 """The demo of the life cycle: sessions that are kept alive, that end, and that sleep and wake.
 
-:mod:`.cast` says who takes part, :mod:`.rounds` has the workers look after them, :mod:`.running`
-waits and compares, by :mod:`.mind` what a server remembers, and by :mod:`.ledger` what it was
-given.
+:mod:`.cast` says who takes part, :mod:`.running` waits and compares, by :mod:`.mind` what a server
+remembers, and by :mod:`.ledger` what it was given.
 """
 
 from kato_tasks.demo.lifecycle.cast import VARIABLES

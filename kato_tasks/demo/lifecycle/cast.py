@@ -24,7 +24,7 @@ FEW: Final = 6
 """How many there are that nobody keeps."""
 
 VARIABLES: Final[Mapping[str, str]] = {
-    f"{PREFIX}REFRESH_INTERVAL": "1",
+    f"{PREFIX}REFRESH_INTERVAL": "0.7",
     f"{PREFIX}CLEANUP_INTERVAL": "0.5",
     f"{PREFIX}IDLE_AFTER": str(IDLE_AFTER),
 }

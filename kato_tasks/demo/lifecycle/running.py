@@ -63,7 +63,7 @@ def run_lifecycle(
 
     Args:
         kato: Connected to a store that has seen nothing else, with the settings of
-            :data:`.cast.VARIABLES` and a development server, while rounds of care are sent.
+            :data:`.cast.VARIABLES` and a development server, and with a worker and beat.
         told: Told of progress.
         members: Who takes part; :func:`.cast.members` by default.
 
