@@ -18,20 +18,36 @@ from common import running_store
 from kato_tasks.breakers import RedisBreakers
 from kato_tasks.clock import SteadyClock
 from kato_tasks.delivery import Deliverer, LeaseKeeper
-from kato_tasks.keys import Keys
+from kato_tasks.keys import Keys, SessionKeys
 from kato_tasks.lanes import RedisLanes
 from kato_tasks.life import first_looks
 from kato_tasks.lifecycle import Caretaker
 from kato_tasks.lives import RedisLives
-from kato_tasks.models import Append, Bound, Learning, Lease, Looks, Rest, SessionSpec
+from kato_tasks.models import (
+    Append,
+    Bound,
+    Group,
+    Intent,
+    Keep,
+    Kind,
+    Learning,
+    Lease,
+    Looks,
+    Rest,
+    SessionSpec,
+    Settlement,
+)
 from kato_tasks.nodes import RedisNodes
 from kato_tasks.scripts import Runner, calls, life_calls, open_redis
+from kato_tasks.sessions.session import mint_command_id
 from kato_tasks.settings import Settings
 from kato_tasks.testing import FakeKato
 from kato_tasks.testing.fakes import FakeSession
 
 _STEP: Final = 1_000
 _LIFETIME: Final = 3_600
+_PAYLOAD: Final = b'{"strings":["page-view"]}'
+_SETTLED: Final = Settlement(first=1, count=1, time=1, events=1, keep=Keep.COMMANDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,20 +72,33 @@ class Site:
     caretaker: Caretaker
     kato: FakeKato
 
-    def fill(self, keys: Sequence[str], spec: Callable[[str], SessionSpec] | None = None) -> int:
-        """Make sessions, each bound and with nothing that waits.
+    def fill(self, keys: Sequence[str], spec: Callable[[str], SessionSpec] | None = None) -> None:
+        """Make sessions, each bound, with one observation that was applied and none that waits.
 
         Args:
             keys: Their keys.
             spec: Returns what a session of a key is created with; nothing but the node by default.
-
-        Returns:
-            How many bytes of memory the store has for them.
         """
-        before = self.memory()
-        for start in range(0, len(keys), _STEP):
-            self.make(keys[start : start + _STEP], spec or _plain, lifetime=_LIFETIME)
-        return self.memory() - before
+        for part in _parts(keys):
+            self.make(part, spec or _plain, lifetime=_LIFETIME)
+
+    def look_at(self, keys: Sequence[str], how: Rest) -> None:
+        """Look at sessions, as a round of care does, with the same outcome for each."""
+        of, run = self._of, self.runner.run_all
+        for part in _parts(keys):
+            leases = {key: Lease(key=key, token=secrets.token_hex(8), epoch=1) for key in part}
+            run(
+                [
+                    calls.claim(of(key), key, lease.token, 1, self.settings, idle=True)
+                    for key, lease in leases.items()
+                ]
+            )
+            run(
+                [
+                    life_calls.rest(of(key), lease, how, self.settings)
+                    for key, lease in leases.items()
+                ]
+            )
 
     def make(
         self,
@@ -79,7 +108,7 @@ class Site:
         lifetime: int,
         keep_alive: bool = False,
     ) -> None:
-        """Make sessions: register, claim, bind and give them back, as worker and producer do.
+        """Make sessions by one observation each: append, claim, bind, intend and settle.
 
         Args:
             keys: Their keys.
@@ -87,40 +116,35 @@ class Site:
             lifetime: Seconds without a write after which the server would forget them.
             keep_alive: They are kept alive.
         """
-        settings, of = self.settings, Keys(prefix=self.settings.prefix, shards=self.settings.shards)
+        settings, of, run = self.settings, self._of, self.runner.run_all
         specs = {key: spec(key) for key in keys}
         leases = {key: Lease(key=key, token=secrets.token_hex(8), epoch=0) for key in keys}
         requests = [
-            Append(key=key, spec=specs[key], bind=True, keep_alive=keep_alive) for key in keys
+            Append(key=key, spec=specs[key], groups=(_observation(),), keep_alive=keep_alive)
+            for key in keys
         ]
-        run = self.runner.run_all
-        run([calls.append(of.session(one.key), one, settings) for one in requests])
-        run([calls.claim(of.session(key), key, leases[key].token, 1, settings) for key in keys])
-        for key in keys:
-            session = FakeSession(node_id=specs[key].node, config={})
-            self.kato.sessions[session_id_of(key)] = session
+        run([calls.append(of(one.key), one, settings) for one in requests])
+        run([calls.claim(of(key), key, leases[key].token, 1, settings) for key in keys])
         looks = {key: self._looks(specs[key], lifetime, keep_alive=keep_alive) for key in keys}
         run(
             [
-                calls.bind(of.session(key), leases[key], self._bound(key, lifetime, looks[key]))
+                calls.bind(of(key), leases[key], self._bound(key, lifetime, looks[key]))
                 for key in keys
             ]
         )
         bound = {key: Lease(key=key, token=leases[key].token, epoch=1) for key in keys}
-        rest = {key: Rest(looks=looks[key]) for key in keys}
-        # What was wished is done: as a claim that finds nothing says.
-        with self.client.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.hdel(of.session(key).session, "bind")
-            pipe.execute()
-        run([life_calls.rest(of.session(key), bound[key], rest[key], settings) for key in keys])
+        run([calls.intend(of(key), bound[key], _intent(key)) for key in keys])
+        run([calls.settle(of(key), bound[key], _SETTLED, settings) for key in keys])
+        for key in keys:
+            self.kato.sessions[session_id_of(key)] = FakeSession(
+                node_id=specs[key].node, config={}, time=1, stm=[_PAYLOAD]
+            )
 
     def look_no_more(self, keys: Sequence[str]) -> None:
         """Have nobody look at sessions any more."""
-        of = Keys(prefix=self.settings.prefix, shards=self.settings.shards)
         with self.client.pipeline(transaction=False) as pipe:
             for key in keys:
-                names = of.session(key)
+                names = self._of(key)
                 pipe.zrem(names.refresh, key)
                 pipe.zrem(names.idle, key)
             pipe.execute()
@@ -138,6 +162,9 @@ class Site:
         scripts = ("cmdstat_eval", "cmdstat_evalsha")
         spent = sum(stats["usec"] for name, stats in kept.items() if name in scripts)
         return sum(stats["calls"] for stats in kept.values()), spent / 1000
+
+    def _of(self, key: str) -> SessionKeys:
+        return Keys(prefix=self.settings.prefix, shards=self.settings.shards).session(key)
 
     def _looks(self, spec: SessionSpec, lifetime: int, *, keep_alive: bool) -> Looks:
         looks = first_looks(spec, lifetime, self.settings)
@@ -157,6 +184,19 @@ def key_of(number: int) -> str:
 def session_id_of(key: str) -> str:
     """Return a server-side name as long as the real server's (kato-api 2)."""
     return f"session-{md5(key.encode(), usedforsecurity=False).hexdigest()}-1763800000000"
+
+
+def _observation() -> Group:
+    return Group(command_id=mint_command_id(), kind=Kind.OBSERVE, payloads=(_PAYLOAD,))
+
+
+def _intent(key: str) -> Intent:
+    return Intent(first=1, count=1, kind=Kind.OBSERVE, time=0, session_id=session_id_of(key))
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), _STEP):
+        yield keys[start : start + _STEP]
 
 
 def _plain(key: str) -> SessionSpec:
