@@ -14,6 +14,7 @@ REPLAY: Final = "replay"
 _EMPTY: Final = frozenset({"clear_stm", "clear_all", "delete"})
 _DESTROY: Final = frozenset({"overwrote", "leak"})
 _LOST: Final = "gone"
+_DELETE: Final = "delete"
 _DELIVERIES: Final = frozenset({"observe", "learn", "clear_stm", "clear_all"})
 
 
@@ -93,7 +94,7 @@ def effective(
         lineage: The server-side sessions of one key, the oldest first.
         bound: The one that the key is bound to in the end; None if to none.
         ends: The numbers of the observations after which the session was to be emptied. No audit
-            shows the end of a server-side session that its server had lost before.
+            shows the end of a session that its server had lost before, or that was asleep.
     """
     counted = [one for one in lineage if one.delivered or one.session_id == bound]
     found = _History(ends=ends)
@@ -133,7 +134,7 @@ class _History:
         elif self.begun:
             self._begin_anew(entries)
         self.begun = True
-        self.lost = bool(entries) and entries[-1].kind == _LOST
+        self.lost = bool(entries) and _ends_unseen(entries[-1])
         for one in entries:
             # The one that was left is deleted, which is no command.
             cleaned = one.kind == "delete" and left_at is not None and one.at >= left_at
@@ -177,6 +178,14 @@ def _steps(entry: Entry) -> list[Step]:
     if entry.kind in _EMPTY:
         return [EMPTIED]
     return [_DESTROYED] if entry.kind in _DESTROY else []
+
+
+def _ends_unseen(last: Entry) -> bool:
+    """Tell whether a server-side session was gone when its key was used again, by its last entry.
+
+    Its server had lost it, or it was deleted because the session went to sleep.
+    """
+    return last.kind == _LOST or (last.kind == _DELETE and last.replayed)
 
 
 def _last_emptied(steps: Sequence[Step]) -> int:

@@ -134,6 +134,14 @@ def test_the_end_of_a_session_that_was_lost_before_is_in_no_audit() -> None:
     assert labels(effective(again, "b", ends={1, 2})) == [1, "!1", 2, 3]
 
 
+def test_neither_is_that_of_one_that_slept() -> None:
+    """Its server-side session was deleted, by no command."""
+    asleep = incarnation("a", 1, 2, entry("delete", at=3, source="replay"))
+    lineage = (asleep, incarnation("b", 3, at=9))
+    assert labels(effective(lineage, "b", ends={2})) == [1, 2, "!2", 3]
+    assert labels(effective(lineage, "b", ends={1})) == [3]
+
+
 def test_what_was_answered_and_not_stored_comes_to_light_in_the_replay() -> None:
     lineage = (incarnation("a", "gone"), incarnation("b", 3, replayed=[1, 2], at=9))
     assert history(*lineage) == [1, 2, 3]
