@@ -52,8 +52,8 @@ class Lives(Protocol):
         """Give the lease of a session back that nothing waits for, and note how it goes on.
 
         Returns:
-            True if that was noted. If commands wait the lease is given back, and the session goes
-            on with them.
+            True if that was noted. If commands wait, or it was used meanwhile, the lease is given
+            back, and the session goes on.
         """
         ...
 

@@ -188,12 +188,15 @@ class Rest:
         stm: The memory it is put to sleep with, where a replay may not bring it back.
         suspect: Why it may not be what we know of it: a worker makes it anew.
         looks: When somebody has to look at it next.
+        unused_since: Its last use, ms, if it goes to sleep or ends because nobody uses it: one that
+            was used since goes on. None whatever its last use is.
     """
 
     state: SessionState | None = None
     stm: Sequence[Sequence[str]] | None = None
     suspect: str = ""
     looks: Looks = field(default_factory=Looks)
+    unused_since: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

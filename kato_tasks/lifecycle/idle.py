@@ -25,11 +25,11 @@ def rest_or_end(tools: Tools, work: Work) -> Care:
     """
     claim, settings = work.claim, tools.settings
     if over(claim.life, work.now_ms):
-        return _end(tools, work)
+        return _end(tools, work, unused=False)
     if claim.session_id is None or _is_used(tools, work):
         return go_on(tools, work)
     if policy(claim.spec, settings) is IdlePolicy.DELETE:
-        return _end(tools, work)
+        return _end(tools, work, unused=True)
     return _hibernate(tools, work)
 
 
@@ -39,8 +39,8 @@ def _is_used(tools: Tools, work: Work) -> bool:
     return look is None or look > 0
 
 
-def _end(tools: Tools, work: Work) -> Care:
-    cared = giving_back.end(tools, work)
+def _end(tools: Tools, work: Work, *, unused: bool) -> Care:
+    cared = giving_back.end(tools, work, unused=unused)
     _drop(tools, work, cared)
     return cared
 

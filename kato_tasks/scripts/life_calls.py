@@ -61,6 +61,7 @@ def rest(keys: SessionKeys, lease: Lease, how: Rest, settings: Settings) -> Call
             *("" if how.state is None else how.state.value, encode_memory(how.stm), how.suspect),
             *_looks(how.looks),
             _ms(settings.retention),
+            "" if how.unused_since is None else how.unused_since,
         ],
     )
 

@@ -6,8 +6,9 @@
 --       6 why it may not be what we know of it, so that a worker makes it anew, or ''
 --       7 when somebody looks whether it is idle, ms from now, or '' for never
 --       8 when somebody looks whether it is kept alive, ms from now, or '' for never
---       9 record kept, ms
--- Returns  1, or 0 if the lease or the epoch is not ours, or 2 if commands wait: it goes on then
+--       9 record kept, ms  10 last use that it is put to sleep or ended for, ms, or ''
+-- Returns  1, or 0 if the lease or the epoch is not ours, or 2 if commands wait, or it was used since:
+--          it goes on then
 if redis.call('GET', KEYS[3]) ~= ARGV[2] then return 0 end
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[3] then return 0 end
 local clock = redis.call('TIME')
@@ -16,6 +17,12 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 redis.call('DEL', KEYS[3])
 if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('HEXISTS', KEYS[1], 'bind') == 1 then
   redis.call('ZADD', KEYS[4], now, ARGV[1])
+  return 2
+end
+if ARGV[10] ~= '' and redis.call('HGET', KEYS[1], 'active_ms') ~= ARGV[10] then
+  redis.call('ZREM', KEYS[4], ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[9])
+  redis.call('PEXPIRE', KEYS[7], ARGV[9])
   return 2
 end
 local function look(index, pause)

@@ -88,9 +88,11 @@ class Oracle:
         self._lives.touch(key)
         wait_for(self._registry, key, progress.appended if after is None else after, timeout)
         record = self._registry.get(key)
-        if record is not None and record.state is SessionState.HIBERNATED:
-            record = self._revived(record, "it was asleep", until, timeout, revive)
-        while record is not None and record.session_id is not None:
+        while record is not None:
+            if record.state is SessionState.HIBERNATED:
+                record = self._revived(record, "it was asleep", until, timeout, revive)
+            if record is None or record.session_id is None:
+                break
             try:
                 return self._ask(record, record.session_id, max(0.0, until - time.monotonic()))
             except SessionNotFound:

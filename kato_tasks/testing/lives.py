@@ -60,6 +60,10 @@ class MemoryLives:
             if entry.commands or entry.bind is not None:
                 self._store.ready[lease.key] = self._store.now_ms
                 return False
+            if how.unused_since not in (None, entry.active_ms):
+                self._store.ready.pop(lease.key, None)
+                entry.record_until = self._store.after(self._settings.retention)
+                return False
             self._store.look(self._store.idle, lease.key, how.looks.idle)
             self._store.look(self._store.refresh, lease.key, how.looks.refresh)
             if how.suspect:

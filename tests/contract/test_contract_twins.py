@@ -269,6 +269,7 @@ class Side:
             stm=[["a"], ["b"]] if step.size == 2 else None,
             suspect="why" if step.flag and step.size == 1 else "",
             looks=_looks(step),
+            unused_since=1 if step.flag and step.size == 3 else None,
         )
         return self.lives.rest(self._last(step).lease, how)
 

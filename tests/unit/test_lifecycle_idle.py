@@ -11,7 +11,9 @@ from memory_world import World, strings
 from kato_tasks.errors import AnswerLost, KatoError, KatoUnreachable, ServerFault
 from kato_tasks.kato import Cognition
 from kato_tasks.lives import Index
-from kato_tasks.models import SessionState, Turn
+from kato_tasks.models import Claim, Rest, SessionSpec, SessionState, Turn
+from kato_tasks.nodes import NodeHold
+from kato_tasks.testing import FakeCall
 
 LIMIT = 100.0
 
@@ -215,6 +217,24 @@ def test_where_it_cannot_be_looked_at_it_stays(world: World, error: KatoError) -
     assert world.look_after(Index.IDLE) == Counter(hibernated=1)
 
 
+@pytest.mark.parametrize("policy", ["hibernate", "delete"])
+def test_one_that_is_used_while_it_is_looked_at_goes_on(world: World, policy: str) -> None:
+    """It was idle when it was claimed; a question for predictions takes no lease."""
+    name = used(world, idle=policy)
+    world.store.advance(LIMIT + 1)
+    acquire = world.nodes.acquire
+
+    def acquired(spec: SessionSpec, *, wait: float, keep: float | None = None) -> NodeHold | None:
+        world.store.advance(0.001)
+        world.lives.touch("a")
+        return acquire(spec, wait=wait, keep=keep)
+
+    world.nodes.acquire = acquired  # type: ignore[method-assign]
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    assert world.record().session_id == name
+    assert name in world.kato.sessions
+
+
 def test_one_that_its_server_has_lost_sleeps_all_the_same(world: World) -> None:
     name = used(world)
     del world.kato.sessions[name]
@@ -256,3 +276,22 @@ def test_the_symbols_of_vectors_come_back_where_a_replay_gives_others(world: Wor
     stm = world.kato.sessions[world.record().session_id or ""].stm
     assert stm[0] == b'{"strings":["VCTR|a","x"],"emotives":{"joy":0.5}}'
     assert [payload.decode() for payload in stm[1:]] == strings("y", "z")
+
+
+def test_one_that_falls_asleep_under_a_question_is_woken_for_it(world: World) -> None:
+    used(world)
+    asked: list[str] = []
+
+    def fall_asleep(call: FakeCall) -> None:
+        if call.verb == "predictions" and not asked:
+            asked.append(call.session_id)
+            claimed = world.lanes.claim("a", most=1, idle=True)
+            assert isinstance(claimed, Claim)
+            assert world.lives.rest(claimed.lease, Rest(state=SessionState.HIBERNATED))
+            del world.kato.sessions[call.session_id]
+
+    world.kato.on_call = fall_asleep
+    revive = world.deliverer.deliver
+    world.sessions.oracle.predictions("a", after=None, timeout=5.0, revive=revive)
+    assert world.record().session_id in world.kato.sessions
+    assert world.kato.verbs().count("predictions") == 2
