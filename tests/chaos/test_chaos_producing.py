@@ -16,6 +16,8 @@ from kato_tasks.testing import wait_until
 
 CROWD = make_crowd(30)
 SCRIPT = Script(seed=1, crowd=CROWD, rate=2_000.0)
+# Some of the crowd are kept alive for seconds only.
+pytestmark = pytest.mark.with_settings(refresh_interval=1.0)
 
 
 def test_every_call_is_accepted_once_though_answers_get_lost(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from celery import Celery
 from security_processes import Running, Site, variables
 
 from kato_tasks.settings import Settings
+from kato_tasks.testing import wait_until
 from kato_tasks.worker import make_app, names
 from kato_tasks.worker.celery_app import queue_name
 
@@ -81,11 +82,10 @@ class Receiver:
         self._sent += 1
         key = f"after-{self._sent}"
         sent = self.app.send_task(names.OBSERVE, args=[key, {"strings": ["x"]}])
-        seq = sent.get(timeout=60)["seq"]
-        # Left to the garbage collector, it may unsubscribe while the next one is waited for, whose
-        # answer is then missed for half a minute.
-        sent.forget()
-        return bool(seq == 1 and self.worker.running)
+        # Asked for again and again: waited for, it is now and then missed for half a minute.
+        wait_until(sent.ready, timeout=60)
+        result: Any = sent.result
+        return bool(result["seq"] == 1 and self.worker.running)
 
     def refused(self) -> int:
         """Return how many messages the worker has thrown away, by its own word."""
