@@ -17,9 +17,12 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
   + tonumber(redis.call('GET', KEYS[8]) or 0)
 
-local known = redis.call('HMGET', session, 'node', 'instance', 'state', 'appended', 'applied')
+local known = redis.call('HMGET', session, 'node', 'instance', 'state', 'appended', 'applied', 'ends_ms')
 local appended = tonumber(known[4] or 0)
-local over = known[3] == 'ended' and known[4] == known[5]
+local waits = known[4] ~= known[5]
+-- Its own time has run out, and nobody has noted yet that it has ended.
+local past = known[6] and known[3] ~= 'ended' and not waits and now > tonumber(known[6])
+local over = past or (known[3] == 'ended' and not waits)
 if known[1] and not over then
   if ARGV[5] ~= '' and ARGV[5] ~= known[1] then return {'conflict', 'node', known[1]} end
   if ARGV[6] ~= '' and ARGV[6] ~= known[2] then return {'conflict', 'instance', known[2]} end
@@ -34,8 +37,8 @@ while group <= #ARGV do
   group = group + 3 + tonumber(ARGV[group + 2])
 end
 if new > 0 then
-  local waits = redis.call('LLEN', lane)
-  if waits + new + tonumber(ARGV[13]) > tonumber(ARGV[12]) then return {'full', waits} end
+  local length = redis.call('LLEN', lane)
+  if length + new + tonumber(ARGV[13]) > tonumber(ARGV[12]) then return {'full', length} end
 end
 
 local reply, added = {'ok', 0}, 0
@@ -65,6 +68,13 @@ if not known[1] or (over and (added > 0 or bind)) then
     'state', 'new', 'created_ms', now)
   redis.call('HDEL', session, 'keep', 'ends_ms', 'lifetime', 'fresh_ms', 'wrote_ms')
   if ARGV[14] == '1' then redis.call('HSET', session, 'keep', 1) end
+  if past then
+    -- What it was is over: its server-side session is left to expire.
+    redis.call('HSET', session, 'sid', '')
+    redis.call('HINCRBY', session, 'epoch', 1)
+    redis.call('HDEL', session, 'cut', 'stm', 'intent', 'intent_ms', 'doubt', 'suspect', 'bind')
+    redis.call('DEL', KEYS[7])
+  end
   if not known[1] then
     redis.call('HSET', session, 'sid', '', 'time', 0, 'epoch', 0, 'applied', 0)
   end

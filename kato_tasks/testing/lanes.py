@@ -298,10 +298,11 @@ class MemoryLanes:
 
     def _append(self, request: Append) -> Appended | Refusal:
         entry = self._store.entry(request.key)
-        refusal = _conflict(entry, request) or self._full(entry, request)
+        refusal = _conflict(entry, request, self._store.now_ms) or self._full(entry, request)
         if refusal is not None:
             return refusal
-        anew = entry.spec is None or entry.over
+        past = entry.is_past(self._store.now_ms)
+        anew = entry.spec is None or entry.is_over(self._store.now_ms)
         position = entry.appended
         groups = [self._accept(entry, group) for group in request.groups]
         added = entry.appended - position
@@ -312,6 +313,8 @@ class MemoryLanes:
             entry.created_ms = self._store.now_ms
             entry.forget_life()
             entry.keep, entry.fresh_ms, entry.wrote_ms = request.keep_alive, 0, 0
+            if past:
+                entry.leave()
         entry.active_ms = self._store.activity[request.key] = self._store.now_ms
         if added:
             self._trim_ids(entry)
@@ -467,8 +470,8 @@ def _without_work(entry: Entry) -> NoClaim | None:
     return None if entry.commands or wished else NoClaim.EMPTY
 
 
-def _conflict(entry: Entry, request: Append) -> SessionConflict | None:
-    if entry.spec is None or entry.over:
+def _conflict(entry: Entry, request: Append, now: int) -> SessionConflict | None:
+    if entry.spec is None or entry.is_over(now):
         return None
     for name, known, asked in (
         ("node", entry.spec.node, request.node),

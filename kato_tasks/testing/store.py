@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from kato_tasks.life import over
 from kato_tasks.models import (
     Command,
     DeadLetter,
@@ -75,10 +76,15 @@ class Entry:
     token: str | None = None
     token_until: int = 0
 
-    @property
-    def over(self) -> bool:
-        """True if the session has ended and nothing waits: the next command starts a new one."""
-        return self.state is SessionState.ENDED and self.appended == self.applied
+    def is_past(self, now: int) -> bool:
+        """Tell whether its own time has run out, and nobody has noted yet that it has ended."""
+        waits, ended = self.appended != self.applied, self.state is SessionState.ENDED
+        return not waits and not ended and over(self.life, now)
+
+    def is_over(self, now: int) -> bool:
+        """Tell whether it has ended and nothing waits: the next command starts a new one."""
+        ended = self.state is SessionState.ENDED and self.appended == self.applied
+        return ended or self.is_past(now)
 
     @property
     def life(self) -> Life:
@@ -95,6 +101,13 @@ class Entry:
     def forget_life(self) -> None:
         """Forget how long the session lived."""
         self.keep, self.ends_ms, self.lifetime = False, None, None
+
+    def leave(self) -> None:
+        """Forget the server-side session, and all that made it what it was."""
+        self.sid, self.bind = None, None
+        self.intent, self.intent_ms, self.doubt, self.suspect, self.stm = None, 0, None, None, None
+        self.journal, self.cut = [], 0
+        self.epoch += 1
 
     def unbind(self, seq: int) -> None:
         """Note that the server-side session is gone by the command at position ``seq``."""

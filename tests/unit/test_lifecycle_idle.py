@@ -183,6 +183,28 @@ def test_a_session_that_is_over_ends_after_what_was_accepted(world: World) -> No
     assert world.kato.sessions == {}
 
 
+def test_a_command_after_its_end_starts_an_empty_one_though_nobody_has_noted_the_end(
+    world: World,
+) -> None:
+    name = used(world, ttl=50, auto_extend=False)
+    world.store.advance(51)
+    world.session(node="another", ttl=50, auto_extend=False).observe(["z"])
+    world.deliver_all()
+    record = world.record()
+    assert (record.spec.node, record.time, record.session_id == name) == ("another", 1, False)
+    assert world.look_after(Index.IDLE)["ended"] == 0
+    world.store.advance(51)
+    assert world.look_after(Index.IDLE)["ended"] == 1
+
+
+def test_a_command_that_is_repeated_after_its_end_starts_none(world: World) -> None:
+    world.session(ttl=50, auto_extend=False).observe(["x"], command_id="one")
+    world.deliver_all()
+    world.store.advance(51)
+    assert world.session(ttl=50, auto_extend=False).observe(["x"], command_id="one").repeated
+    assert world.record().state is SessionState.EXPIRED
+
+
 def test_writes_do_not_move_its_end(world: World) -> None:
     used(world, ttl=50, auto_extend=False)
     for _ in range(3):
