@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from kato_tasks.keys import Keys
@@ -21,6 +22,18 @@ from kato_tasks.settings import Settings
 
 _LONGEST: Final = 60.0
 """Seconds between two looks beyond which nothing is concluded: a clock of our own drifts too."""
+_SHORT: Final = 1.0
+"""Seconds that a look may take: the store reads its clock somewhere in it."""
+_TOLERANCE: Final = 10_000
+"""Milliseconds by which both clocks may differ between two looks."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Look:
+    """What the clocks of all shards showed, and when by our own."""
+
+    readings: Sequence[Reading]
+    at: float
 
 
 def _own_clock() -> float:
@@ -33,7 +46,7 @@ class SteadyClock:
 
     Args:
         runner: Reaches the store.
-        settings: Prefix, shards and the tolerance.
+        settings: Prefix and shards.
         clock: A clock that nobody sets, in seconds.
     """
 
@@ -41,13 +54,10 @@ class SteadyClock:
         self, runner: Runner, settings: Settings, clock: Callable[[], float] = _own_clock
     ) -> None:
         self._runner = runner
-        self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
-        self._shards = range(settings.shards)
-        # A round trip may take as long, and the store reads its clock somewhere in it.
-        self._tolerance = round(1000 * 2 * settings.store_timeout)
+        keys = Keys(prefix=settings.prefix, shards=settings.shards)
+        self._names = [keys.clock(shard) for shard in range(settings.shards)]
         self._clock = clock
-        self._last: list[Reading] | None = None
-        self._last_at = 0.0
+        self._last: _Look | None = None
         self._lock = threading.Lock()
 
     def tick(self) -> bool:
@@ -60,21 +70,29 @@ class SteadyClock:
             return self._tick()
 
     def _tick(self) -> bool:
-        now = self._clock()
-        passed = now - self._last_at
-        last = self._last if passed <= _LONGEST else None
-        readings = self._runner.run_all(
-            [
-                life_calls.clock(
-                    self._keys.clock(shard),
-                    None if last is None else last[shard],
-                    passed_ms=round(passed * 1000) if last is not None else 0,
-                    tolerance_ms=self._tolerance,
-                )
-                for shard in self._shards
-            ]
-        )
-        before, self._last, self._last_at = last, readings, now
-        return before is not None and any(
-            was.offset_ms != one.offset_ms for was, one in zip(before, readings, strict=True)
-        )
+        asked = self._clock()
+        readings = self._runner.run_all([life_calls.clock(key) for key in self._names])
+        answered = self._clock()
+        before, self._last = self._last, None
+        if answered - asked > _SHORT:
+            # When in between the store has read its clock, nobody knows: begin anew.
+            return False
+        self._last = _Look(readings=readings, at=answered)
+        if before is None or answered - before.at > _LONGEST:
+            return False
+        return self._correct(before, self._last)
+
+    def _correct(self, before: _Look, now: _Look) -> bool:
+        """Take a jump of the store's clock between two looks out of the steady one."""
+        passed = (now.at - before.at) * 1000
+        looks = zip(self._names, before.readings, now.readings, strict=True)
+        calls = []
+        for name, was, one in looks:
+            jump = round(one.wall_ms - was.wall_ms - passed)
+            if abs(jump) > _TOLERANCE and one.offset_ms == was.offset_ms:
+                after = one.offset_ms - jump
+                calls.append(life_calls.set_clock(name, before_ms=one.offset_ms, after_ms=after))
+        if calls:
+            self._runner.run_all(calls)
+            self._last = None
+        return bool(calls)

@@ -71,7 +71,9 @@ def refresh_look(life: Life, now_ms: float, settings: Settings) -> float | None:
         return None
     lasts = life.lifetime - TRUNCATED
     lead = min(LEAD_TICKS * settings.refresh_interval, lasts * LEAD_TICKS / LEAST_TICKS)
-    return max(0.0, life.fresh_ms / 1000 + lasts - lead - now_ms / 1000)
+    due = life.fresh_ms / 1000 + lasts - lead - now_ms / 1000
+    # Looked at before it is due, its record is renewed.
+    return max(0.0, min(due, settings.retention / 2))
 
 
 def may_be_forgotten(life: Life, now_ms: float) -> bool:
@@ -105,7 +107,8 @@ def has_to_extend(spec: SessionSpec, life: Life, now_ms: float) -> bool:
     if life.lifetime is None:
         return False
     left = life.fresh_ms / 1000 + life.lifetime - now_ms / 1000
-    return left < (life.lifetime / 2 if spec.auto_extend else _LAST_SECOND)
+    half = life.lifetime / 2
+    return left < (half if spec.auto_extend else min(half, _LAST_SECOND))
 
 
 def _share_gone(life: Life, now_ms: float) -> float:

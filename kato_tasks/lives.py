@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from kato_tasks.keys import Keys, SessionKeys
-from kato_tasks.models import Lease, Rest
+from kato_tasks.models import Intent, Lease, Rest
 from kato_tasks.scripts import Runner, life_calls
 from kato_tasks.settings import Settings
 
@@ -39,11 +39,14 @@ class Lives(Protocol):
         """
         ...
 
-    def freshen(self, lease: Lease, *, ends: float | None = None) -> bool:
+    def freshen(
+        self, lease: Lease, intent: Intent | None = None, *, ends: float | None = None
+    ) -> bool:
         """Note that the server lets a session live on; False if the lease is lost.
 
         Args:
             lease: The lease, which stays.
+            intent: Of the call that did it, which goes; None if none was made.
             ends: Seconds from now after which it ends for good; None if that stays.
         """
         ...
@@ -107,9 +110,11 @@ class RedisLives:
         ]
         return [keys for keys in self._runner.run_all(looks) if keys]
 
-    def freshen(self, lease: Lease, *, ends: float | None = None) -> bool:
+    def freshen(
+        self, lease: Lease, intent: Intent | None = None, *, ends: float | None = None
+    ) -> bool:
         """See :meth:`Lives.freshen`."""
-        return self._runner.run(life_calls.freshen(self._of(lease.key), lease, ends))
+        return self._runner.run(life_calls.freshen(self._of(lease.key), lease, intent, ends))
 
     def rest(self, lease: Lease, how: Rest) -> bool:
         """See :meth:`Lives.rest`."""

@@ -189,7 +189,8 @@ class Rest:
         suspect: Why it may not be what we know of it: a worker makes it anew.
         looks: When somebody has to look at it next.
         unused_since: Its last use, ms, if it goes to sleep or ends because nobody uses it: one that
-            was used since goes on. None whatever its last use is.
+            was used since, or is kept alive since, goes on. None whatever its last use is.
+        kept: It was kept alive then.
     """
 
     state: SessionState | None = None
@@ -197,6 +198,7 @@ class Rest:
     suspect: str = ""
     looks: Looks = field(default_factory=Looks)
     unused_since: int | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,6 +222,7 @@ class SessionRecord:
         rehomed: How often it was made anew of its journal.
         why: Why it was made anew the last time; None if it never was.
         life: How long it lives.
+        asleep: It was put to sleep and not woken yet, whatever else is the matter with it.
         read_ms: When all this was so, by the clock of ``life``.
     """
 
@@ -239,6 +242,7 @@ class SessionRecord:
     rehomed: int = 0
     why: str | None = None
     life: Life = field(default_factory=Life)
+    asleep: bool = False
     read_ms: int = field(default=0, compare=False)
 
     @property

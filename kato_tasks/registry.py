@@ -252,6 +252,7 @@ class RedisRegistry:
             rehomed=int(fields["rehomed"] or 0),
             why=_text(fields["why"]),
             life=life,
+            asleep=step is SessionState.HIBERNATED,
             read_ms=now_ms,
         )
 

@@ -128,7 +128,14 @@ class Services:
         return self.lives.due(index, most=self.settings.due_sessions)
 
     def look_after(self, index: Index, keys: Sequence[str]) -> Mapping[str, int]:
-        """Look at sessions that are due; how many there were of each outcome."""
+        """Look at sessions that are due; how many there were of each outcome.
+
+        A store's clock that was set is corrected first, so that nothing ends by it.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        self.clock.tick()
         return look_after(self.caretaker, index, keys, stopped=lambda: self.deliverer.stopping)
 
     def unpark(self, key: str, *, drop: bool = False) -> bool:

@@ -206,6 +206,12 @@ class Settings(BaseSettings):
         """
         return 2 * self.kato_connect_timeout + 3 * self.kato_timeout
 
+    @property
+    def longest_pause(self) -> float:
+        """How long a look at a lane with work may be put off, in seconds."""
+        own = (self.lease, self.wake_grace, self.doubt_wait, self.retry_most, self.breaker_most)
+        return 2 * sum(own)
+
     def instance_url(self, name: str) -> str:
         """Return the URL of an instance.
 

@@ -193,6 +193,8 @@ def _settle(tools: Tools, work: Work, planned: Planned, sent: Sent) -> Work | Tu
 def _doubt(tools: Tools, work: Work, planned: Planned, sent: Doubt | Anomaly) -> Work | Turn:
     failed = isinstance(sent, Doubt) and sent.failed
     intent = replace(planned.intent, failed=failed)
+    if isinstance(sent, Doubt) and sent.unlearned:
+        intent = replace(intent, pattern=None)
     claim = replace(work.claim, intent=intent, intent_ms=round(work.now_ms))
     work = replace(work, claim=claim)
     if isinstance(sent, Anomaly):

@@ -9,7 +9,7 @@ from kato_tasks.delivery.looking import Verdict, is_gone
 from kato_tasks.delivery.settling import pause
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import Final, KatoError, OutcomeUnknown, Retryable, SessionNotFound
-from kato_tasks.life import has_to_extend
+from kato_tasks.life import has_to_extend, refresh_look
 from kato_tasks.models import Intent, Kind, Turn
 
 UNSURE = "whether the server lets it live on is not known"
@@ -18,11 +18,18 @@ UNSURE = "whether the server lets it live on is not known"
 def would_come_too_late(tools: Tools, work: Work) -> bool:
     """Tell whether a session has to be extended before the next write to it.
 
+    One that is kept alive is, once that is due: while its commands wait, for a node or for the
+    right to learn, nobody else does it.
+
     Raises:
         KatoError: Whether its server counts writes is not known yet, and could not be asked.
     """
     claim = work.claim
-    if claim.session_id is None or not has_to_extend(claim.spec, claim.life, work.now_ms):
+    if claim.session_id is None:
+        return False
+    if claim.life.keep and refresh_look(claim.life, work.now_ms, tools.settings) == 0:
+        return True
+    if not has_to_extend(claim.spec, claim.life, work.now_ms):
         return False
     return not tools.client(claim.spec.instance).counts_writes(claim.spec.node)
 
@@ -55,7 +62,7 @@ def extend(tools: Tools, work: Work, *, ends: float | None = None) -> Work | Tur
         return pause(tools, work, str(error))
     except OutcomeUnknown as error:
         return _unsure(tools, work, intent, error)
-    if not insist(lambda: tools.lives.freshen(claim.lease, ends=ends)):
+    if not insist(lambda: tools.lives.freshen(claim.lease, intent, ends=ends)):
         return Turn.LOST
     fresh = replace(claim.life, fresh_ms=round(work.now_ms))
     return replace(work, claim=replace(claim, life=fresh))

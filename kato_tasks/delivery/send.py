@@ -49,10 +49,12 @@ class Doubt:
     Attributes:
         reason: Why that is not known.
         failed: True if the server answered that it failed: it will fail again, if it is poison.
+        unlearned: True if nothing was learned by it, whatever has become of the session.
     """
 
     reason: str
     failed: bool = False
+    unlearned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +94,9 @@ def send(client: KatoClient, claim: Claim, call: Planned) -> Sent:
         return NotDone(reason=str(error))
     except Final as error:
         return _final(error)
+    except SessionNotFound as error:
+        # The session is looked up before anything else is done with it (kato-api 1).
+        return Doubt(reason=str(error), unlearned=True)
     except OutcomeUnknown as error:
         failed = isinstance(error, ServerFault) and error.status == _FAILED
         if failed and call.intent.kind is Kind.OBSERVE and call.intent.pattern is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -25,11 +25,26 @@ def wake(tools: Tools, work: Work) -> Work | Turn:
     journal = tools.lanes.journal(claim.lease, claim.applied)
     if journal is None:
         return Turn.LOST
-    memory = recall(journal)
+    memory = _with_head(recall(journal), claim.stm)
     try:
         return rehome(tools, work, memory, _WOKEN, old=claim.stm)
     except OtherSymbols:
         return rehome(tools, work, _as_symbols(memory, claim.stm or ()), _WOKEN)
+
+
+def _with_head(memory: Memory, stm: Seen | None) -> Memory:
+    """Return a memory with the events that its journal, which is bounded, has no more."""
+    missing = 0 if stm is None else len(stm) - len(memory.events)
+    if stm is None or missing <= 0:
+        return memory
+    head = [list(event) for event in stm[:missing]]
+    told = tuple(_encoded({"strings": event}) for event in head)
+    return replace(
+        memory,
+        events=(*(tuple(sorted(event)) for event in head), *memory.events),
+        time=memory.time + missing,
+        replay=(*told, *memory.replay),
+    )
 
 
 def _as_symbols(memory: Memory, stm: Seen) -> Memory:
@@ -46,4 +61,8 @@ def _spoken(memory: Memory, stm: Seen) -> Iterator[bytes]:
         fields = json.loads(payload)
         fields.pop("vectors", None)
         fields["strings"] = next(events)
-        yield json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+        yield _encoded(fields)
+
+
+def _encoded(fields: Mapping[str, object]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

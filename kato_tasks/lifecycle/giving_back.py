@@ -48,15 +48,23 @@ def hibernate(tools: Tools, work: Work, stm: list[list[str]] | None) -> Care:
     """Note that a session sleeps from now on; its own end is all that is looked for."""
     life = replace(work.claim.life, keep=True)
     looks = Looks(idle=idle_look(work.claim.spec, life, work.now_ms, tools.settings))
-    used = work.claim.life.used_ms
-    rest = Rest(state=SessionState.HIBERNATED, stm=stm, looks=looks, unused_since=used)
+    used = work.claim.life
+    rest = Rest(
+        state=SessionState.HIBERNATED,
+        stm=stm,
+        looks=looks,
+        unused_since=used.used_ms,
+        kept=used.keep,
+    )
     return _rest(tools, work, rest, Care.HIBERNATED)
 
 
 def end(tools: Tools, work: Work, *, unused: bool) -> Care:
     """Note that a session has ended; ``unused``: unless somebody has used it meanwhile."""
-    used = work.claim.life.used_ms if unused else None
-    return _rest(tools, work, Rest(state=SessionState.ENDED, unused_since=used), Care.ENDED)
+    life = work.claim.life
+    used = life.used_ms if unused else None
+    rest = Rest(state=SessionState.ENDED, unused_since=used, kept=life.keep)
+    return _rest(tools, work, rest, Care.ENDED)
 
 
 def _looks(tools: Tools, work: Work) -> Looks:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kato_tasks.delivery import Tools, Work, drop_session, is_memory, recall
 from kato_tasks.delivery.insist import insist
+from kato_tasks.delivery.memory import Memory
 from kato_tasks.errors import SessionNotFound
 from kato_tasks.instrumentation import logger
-from kato_tasks.kato import Cognition
+from kato_tasks.kato import TIME_UNKNOWN, Cognition
 from kato_tasks.life import idle_look, over, policy
 from kato_tasks.lifecycle import giving_back
 from kato_tasks.lifecycle.giving_back import Care, go_on, try_later
-from kato_tasks.models import AnomalyPolicy, IdlePolicy
+from kato_tasks.models import AnomalyPolicy, Claim, IdlePolicy
 
 _OTHER = "the server has another memory of it, found when it was to be put to sleep"
 
@@ -51,13 +54,22 @@ def _hibernate(tools: Tools, work: Work) -> Care:
     journal = tools.lanes.journal(claim.lease, claim.applied)
     if journal is None:
         return Care.LEFT
-    memory = recall(journal)
+    # The journal is bounded: of a long life it has neither the whole time nor every event.
+    memory = replace(recall(journal), time=claim.time)
     seen = _seen(tools, work)
-    if seen is None or is_memory(memory, seen):
-        cared = giving_back.hibernate(tools, work, _vectors(seen, exact=memory.exact))
-        _drop(tools, work, cared)
-        return cared
-    return _unlike(tools, work)
+    whole = len(memory.events) == claim.events
+    if seen is not None and not (is_memory(memory, seen) if whole else _ends(claim, memory, seen)):
+        return _unlike(tools, work)
+    kept = None if seen is None or (whole and memory.exact) else [list(one) for one in seen.stm]
+    cared = giving_back.hibernate(tools, work, kept)
+    _drop(tools, work, cared)
+    return cared
+
+
+def _ends(claim: Claim, memory: Memory, seen: Cognition) -> bool:
+    """Tell whether a session ends with what is left in its journal, and has all that it had."""
+    timely = seen.time in (claim.time, TIME_UNKNOWN)
+    return timely and len(seen.stm) == claim.events and memory.ends(seen.stm)
 
 
 def _unlike(tools: Tools, work: Work) -> Care:
@@ -83,11 +95,6 @@ def _seen(tools: Tools, work: Work) -> Cognition | None:
         if client.exists(session_id):
             raise
         return None
-
-
-def _vectors(seen: Cognition | None, *, exact: bool) -> list[list[str]] | None:
-    """Return the memory to remember: what vectors become depends on what their node has learned."""
-    return None if exact or seen is None else [list(event) for event in seen.stm]
 
 
 def _drop(tools: Tools, work: Work, cared: Care) -> None:

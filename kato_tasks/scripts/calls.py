@@ -445,7 +445,10 @@ def overdue(ready: str, clock: str, lease_prefix: str, settings: Settings) -> Ca
     return Call(
         script=_OVERDUE,
         keys=[ready, clock],
-        args=[lease_prefix, settings.sweep_lanes, _ms(settings.wake_grace)],
+        args=[
+            *(lease_prefix, settings.sweep_lanes, _ms(settings.wake_grace)),
+            _ms(settings.longest_pause),
+        ],
     )
 
 

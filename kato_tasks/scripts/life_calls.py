@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kato_tasks.keys import SessionKeys
-from kato_tasks.models import Lease, Looks, Rest
-from kato_tasks.scripts.codec import encode_memory
+from kato_tasks.models import Intent, Lease, Looks, Rest
+from kato_tasks.scripts.codec import encode_intent, encode_memory
 from kato_tasks.scripts.runner import Call, Script
 from kato_tasks.settings import Settings
 
@@ -38,12 +38,17 @@ def due(
 _FRESHEN: Final = Script.load("freshen", bool)
 
 
-def freshen(keys: SessionKeys, lease: Lease, ends: float | None) -> Call[bool]:
+def freshen(
+    keys: SessionKeys, lease: Lease, intent: Intent | None, ends: float | None
+) -> Call[bool]:
     """Note that the server lets a session live on; answers False if the lease is not ours."""
     return Call(
         script=_FRESHEN,
         keys=[keys.session, keys.lease, keys.stats, keys.clock],
-        args=[lease.token, lease.epoch, _pause(ends)],
+        args=[
+            *(lease.token, lease.epoch, _pause(ends)),
+            "" if intent is None else encode_intent(intent, lease.token),
+        ],
     )
 
 
@@ -62,6 +67,7 @@ def rest(keys: SessionKeys, lease: Lease, how: Rest, settings: Settings) -> Call
             *_looks(how.looks),
             _ms(settings.retention),
             "" if how.unused_since is None else how.unused_since,
+            int(how.kept),
         ],
     )
 
@@ -123,7 +129,14 @@ def _reading(reply: Sequence[Any]) -> Reading:
 _CLOCK: Final = Script.load("clock", _reading)
 
 
-def clock(key: str, last: Reading | None, *, passed_ms: int, tolerance_ms: int) -> Call[Reading]:
-    """Read a shard's clock, and keep it steady if the store's was set since the last reading."""
-    before: tuple[int | str, int] = ("", 0) if last is None else (last.wall_ms, last.offset_ms)
-    return Call(script=_CLOCK, keys=[key], args=[*before, passed_ms, tolerance_ms])
+def clock(key: str) -> Call[Reading]:
+    """Read a shard's clock."""
+    return Call(script=_CLOCK, keys=[key], args=[])
+
+
+_CLOCK_SET: Final = Script.load("clock_set", bool)
+
+
+def set_clock(key: str, *, before_ms: int, after_ms: int) -> Call[bool]:
+    """Change a shard's offset; answers False if it is another one by now."""
+    return Call(script=_CLOCK_SET, keys=[key], args=[before_ms, after_ms])

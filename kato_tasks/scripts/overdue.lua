@@ -3,12 +3,16 @@
 --
 -- KEYS  1 ready  2 clock
 -- ARGV  1 prefix of the lease keys  2 most lanes  3 wake-up grace, ms
+--       4 longest time for which a look is ever put off, ms
 -- Returns  the session keys
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
   + tonumber(redis.call('GET', KEYS[2]) or 0)
 local found = {}
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[2])
+-- What is put off for longer was put off by a clock that was wrong at that moment.
+local far = redis.call('ZRANGE', KEYS[1], '(' .. now + ARGV[4], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2])
+for _, key in ipairs(far) do due[#due + 1] = key end
 for _, key in ipairs(due) do
   -- A lane at work is looked at again when its lease runs out, if that is renewed no more.
   local left = redis.call('PTTL', ARGV[1] .. key)

@@ -7,6 +7,7 @@
 --       7 when somebody looks whether it is idle, ms from now, or '' for never
 --       8 when somebody looks whether it is kept alive, ms from now, or '' for never
 --       9 record kept, ms  10 last use that it is put to sleep or ended for, ms, or ''
+--       11 '1' if it was kept alive then
 -- Returns  1, or 0 if the lease or the epoch is not ours, or 2 if commands wait, or it was used since:
 --          it goes on then
 if redis.call('GET', KEYS[3]) ~= ARGV[2] then return 0 end
@@ -15,11 +16,14 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
   + tonumber(redis.call('GET', KEYS[10]) or 0)
 redis.call('DEL', KEYS[3])
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'suspect', ARGV[6]) end
 if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('HEXISTS', KEYS[1], 'bind') == 1 then
   redis.call('ZADD', KEYS[4], now, ARGV[1])
   return 2
 end
-if ARGV[10] ~= '' and redis.call('HGET', KEYS[1], 'active_ms') ~= ARGV[10] then
+local kept = redis.call('HEXISTS', KEYS[1], 'keep') == 1
+local used = redis.call('HGET', KEYS[1], 'active_ms') ~= ARGV[10] or (kept and ARGV[11] ~= '1')
+if ARGV[10] ~= '' and used then
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ARGV[9])
   redis.call('PEXPIRE', KEYS[7], ARGV[9])
@@ -32,7 +36,7 @@ end
 look(KEYS[8], ARGV[7])
 look(KEYS[9], ARGV[8])
 if ARGV[6] ~= '' then
-  redis.call('HSET', KEYS[1], 'suspect', ARGV[6], 'bind', redis.call('HGET', KEYS[1], 'appended'))
+  redis.call('HSET', KEYS[1], 'bind', redis.call('HGET', KEYS[1], 'appended'))
   redis.call('PERSIST', KEYS[1])
   redis.call('PERSIST', KEYS[7])
   redis.call('ZADD', KEYS[4], now, ARGV[1])
@@ -53,12 +57,15 @@ if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'stm', ARGV[5]) end
 redis.call('ZREM', KEYS[4], ARGV[1])
 -- A hash that once held a value of more than 64 bytes, as an intent is, takes three times the room
 -- until it is written anew.
+local left = redis.call('PTTL', KEYS[1])
 local fields, short = redis.call('HGETALL', KEYS[1]), true
 for _, field in ipairs(fields) do short = short and #field <= 64 end
 if short then
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[1], unpack(fields))
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[9])
-redis.call('PEXPIRE', KEYS[7], ARGV[9])
+-- A look is no use: it does not make a record stay for longer, unless it is kept alive.
+local stays = (ARGV[4] == '' and not kept and left > 0) and left or ARGV[9]
+redis.call('PEXPIRE', KEYS[1], stays)
+redis.call('PEXPIRE', KEYS[7], stays)
 return 1

@@ -34,7 +34,7 @@ if s[3] ~= ARGV[4] then
   redis.call('HDEL', KEYS[1], 'lifetime')
   redis.call('HSET', KEYS[1], 'fresh_ms', now)
   if ARGV[10] ~= '' then redis.call('HSET', KEYS[1], 'lifetime', ARGV[10]) end
-  if ARGV[11] ~= '' then redis.call('ZADD', KEYS[4], now + ARGV[11], ARGV[9]) end
+  if ARGV[11] ~= '' then redis.call('ZADD', KEYS[4], 'LT', now + ARGV[11], ARGV[9]) end
   if ARGV[12] ~= '' and redis.call('HEXISTS', KEYS[1], 'keep') == 1 then
     redis.call('ZADD', KEYS[5], now + ARGV[12], ARGV[9])
   end

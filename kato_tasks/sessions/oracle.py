@@ -89,7 +89,7 @@ class Oracle:
         wait_for(self._registry, key, progress.appended if after is None else after, timeout)
         record = self._registry.get(key)
         while record is not None:
-            if record.state is SessionState.HIBERNATED:
+            if record.asleep:
                 record = self._revived(record, "it was asleep", until, timeout, revive)
             if record is None or record.session_id is None:
                 break

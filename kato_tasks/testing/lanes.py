@@ -103,7 +103,7 @@ class MemoryLanes:
             entry.events, entry.suspect, entry.stm = 0, None, None
             entry.replays = 0
             entry.ends_ms = None if to.ends is None else self._store.after(to.ends)
-            self._begin(lease.key, entry, to.lifetime, to.looks)
+            self._begin(lease.key, entry, to.lifetime, to.looks, earlier=False)
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
 
@@ -172,7 +172,7 @@ class MemoryLanes:
                 entry.bind = None
             if entry.sid != to.session_id:
                 self._count_switch(entry, to)
-                self._begin(lease.key, entry, to.lifetime, to.looks)
+                self._begin(lease.key, entry, to.lifetime, to.looks, earlier=True)
             entry.sid, entry.time, entry.events = to.session_id, to.time, to.events
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
@@ -265,7 +265,8 @@ class MemoryLanes:
         with self._store.changed:
             due: defaultdict[int, list[str]] = defaultdict(list)
             for key, at in sorted(self._store.ready.items(), key=_by_time):
-                if at <= self._store.now_ms:
+                far = at > self._store.after(self._settings.longest_pause)
+                if at <= self._store.now_ms or far:
                     due[self._keys.shard_of(key)].append(key)
             looked = [
                 key for shard in sorted(due) for key in due[shard][: self._settings.sweep_lanes]
@@ -368,10 +369,16 @@ class MemoryLanes:
             self._store.counts["rehomed"] += 1
             entry.why = to.reason
 
-    def _begin(self, key: str, entry: Entry, lifetime: int | None, looks: Looks) -> None:
+    def _begin(
+        self, key: str, entry: Entry, lifetime: int | None, looks: Looks, *, earlier: bool
+    ) -> None:
+        """Note a new server-side session; ``earlier``: a look that comes sooner stays."""
         entry.fresh_ms, entry.lifetime = self._store.now_ms, lifetime
+        before = self._store.idle.get(key)
         if looks.idle is not None:
             self._store.look(self._store.idle, key, looks.idle)
+            if earlier and before is not None:
+                self._store.idle[key] = min(before, self._store.idle[key])
         if looks.refresh is not None and entry.keep:
             self._store.look(self._store.refresh, key, looks.refresh)
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from kato_tasks.keys import Keys
 from kato_tasks.lives import Index
-from kato_tasks.models import Lease, Rest, SessionState
+from kato_tasks.models import Intent, Lease, Rest, SessionState
 from kato_tasks.settings import Settings
 from kato_tasks.testing.store import Entry, MemoryStore
 
@@ -37,12 +37,15 @@ class MemoryLives:
             found = [self._put_off(looks, due[shard][:most]) for shard in sorted(due)]
             return [keys for keys in found if keys]
 
-    def freshen(self, lease: Lease, *, ends: float | None = None) -> bool:
+    def freshen(
+        self, lease: Lease, intent: Intent | None = None, *, ends: float | None = None
+    ) -> bool:
         """See :meth:`kato_tasks.lives.Lives.freshen`."""
         with self._store.changed:
             entry = self._owned(lease)
-            if entry is None:
-                return False
+            if entry is None or entry.intent != intent:
+                # Of another call, it came late, and was done before.
+                return entry is not None
             entry.intent, entry.intent_ms = None, 0
             entry.fresh_ms = self._store.now_ms
             if ends is not None:
@@ -57,10 +60,12 @@ class MemoryLives:
             if entry is None:
                 return False
             entry.token = None
+            entry.suspect = how.suspect or entry.suspect
             if entry.commands or entry.bind is not None:
                 self._store.ready[lease.key] = self._store.now_ms
                 return False
-            if how.unused_since not in (None, entry.active_ms):
+            used = entry.active_ms != how.unused_since or (entry.keep and not how.kept)
+            if how.unused_since is not None and used:
                 self._store.ready.pop(lease.key, None)
                 entry.record_until = self._store.after(self._settings.retention)
                 return False
@@ -74,7 +79,8 @@ class MemoryLives:
             if how.stm is not None:
                 entry.stm = how.stm
             self._store.ready.pop(lease.key, None)
-            entry.record_until = self._store.after(self._settings.retention)
+            if how.state is not None or entry.keep or entry.record_until is None:
+                entry.record_until = self._store.after(self._settings.retention)
             return True
 
     def keep(self, key: str, *, alive: bool) -> bool:

@@ -103,6 +103,7 @@ class MemoryRegistry:
             rehomed=entry.rehomed,
             why=entry.why,
             life=entry.life,
+            asleep=entry.state is SessionState.HIBERNATED,
             read_ms=self._store.now_ms,
         )
 

@@ -88,7 +88,7 @@ def test_two_processes_take_it_out_once(
     jumping.jump = 0.0
     first, second = clocks
     assert first.tick()
-    assert second.tick()
+    assert not second.tick()
     assert offset() == pytest.approx(-HOUR, abs=1)
 
 
@@ -100,6 +100,21 @@ def test_what_a_slow_answer_may_cost_is_none(
     clock = SteadyClock(runner, settings, own)
     clock.tick()
     own.seconds += passed
+    assert not clock.tick()
+    assert offset() == 0
+
+
+def test_nothing_is_concluded_from_a_look_that_took_long(
+    jumping: Jumping, settings: Settings, offset: Callable[[], float]
+) -> None:
+    """A store that stood still reads its clock when it goes on, long after it was asked."""
+    times = iter([0.0, 0.0, 1.0, 40.0, 41.0, 41.0, 42.0, 42.0])
+    clock = SteadyClock(jumping, settings, lambda: next(times))
+    jumping.jump = 40
+    assert not clock.tick()
+    jumping.jump = 0.0
+    assert not clock.tick()
+    assert not clock.tick()
     assert not clock.tick()
     assert offset() == 0
 

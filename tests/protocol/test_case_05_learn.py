@@ -244,3 +244,16 @@ class Wire(httpx.BaseTransport):
 
     def close(self) -> None:
         self._network.close()
+
+
+def test_a_learn_whose_session_was_gone_is_not_in_doubt(world: ProtocolWorld) -> None:
+    """The server looks for the session first: its learn is made anew at once, and counts once."""
+    world.observe("a", "0", "1")
+    world.deliver("a")
+    world.append("a", Kind.LEARN)
+    world.kato.faults.extend([Fault.NONE] * 2)
+    del world.kato.sessions[world.record("a").session_id or ""]
+    world.deliver("a")
+    assert world.record("a").waiting == 0
+    world.drain()
+    assert world.verdict() == []

@@ -317,3 +317,83 @@ def test_one_that_falls_asleep_under_a_question_is_woken_for_it(world: World) ->
     world.sessions.oracle.predictions("a", after=None, timeout=5.0, revive=revive)
     assert world.record().session_id in world.kato.sessions
     assert world.kato.verbs().count("predictions") == 2
+
+
+@pytest.mark.parametrize("anomaly", ["rehome", "park", "accept"])
+def test_a_long_life_that_its_journal_does_not_hold_sleeps_without_an_alarm(anomaly: str) -> None:
+    """Its time is beyond what a replay gives back; its memory is not."""
+    with World(idle_after=LIMIT, anomaly=anomaly, journal_entries=1_000) as world:
+        for _ in range(5):
+            world.session().observe_many([{"strings": ["x"]} for _ in range(500)])
+            world.session().learn()
+            world.deliver_all()
+        world.session().observe(["last"])
+        world.deliver_all()
+        world.store.advance(LIMIT + 1)
+        assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+        assert world.store.counts["anomalies"] == 0
+        world.session().observe(["z"])
+        world.deliver_all()
+        session = world.kato.sessions[world.record().session_id or ""]
+        assert [payload.decode() for payload in session.stm] == strings("last", "z")
+
+
+def test_events_that_the_journal_has_no_more_come_back_as_the_symbols_that_they_were() -> None:
+    with World(idle_after=LIMIT, journal_entries=1_000) as world:
+        world.session().observe_many([{"strings": [f"e{n}", "a"]} for n in range(5)])
+        world.session().observe_many([{"emotives": {"joy": 0.5}} for _ in range(1_200)])
+        world.deliver_all()
+        world.store.advance(LIMIT + 1)
+        assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+        assert world.store.counts["anomalies"] == 0
+        world.session().observe(["z"])
+        world.deliver_all()
+        name = world.record().session_id or ""
+        assert world.kato.look(name).stm == [*(["a", f"e{n}"] for n in range(5)), ["z"]]
+
+
+def test_waking_does_not_put_off_the_look_at_its_own_end(world: World) -> None:
+    slept(world, ttl=1_000, auto_extend=False)
+    world.store.advance(800)
+    world.session().observe(["z"])
+    world.deliver_all()
+    world.store.advance(1_000 - LIMIT - 1 - 800 + 1)
+    assert world.look_after(Index.IDLE) == Counter(ended=1)
+
+
+def test_a_question_for_a_sleeping_session_in_doubt_is_not_answered_with_nothing(
+    world: World,
+) -> None:
+    slept(world)
+    world.kato.fail("create_session", KatoUnreachable("POST", "refused"))
+    revive = world.deliverer.deliver
+    assert world.lives.suspect("a", None, "somebody asks")
+    assert world.deliver() is Turn.PAUSED
+    assert world.record().state is SessionState.DOUBT
+    world.sessions.oracle.predictions("a", after=None, timeout=5.0, revive=revive)
+    assert world.record().session_id in world.kato.sessions
+
+
+@pytest.mark.parametrize("policy", ["hibernate", "delete"])
+def test_one_that_is_to_be_kept_alive_meanwhile_goes_on(world: World, policy: str) -> None:
+    name, acquire = used(world, idle=policy), world.nodes.acquire
+    world.store.advance(LIMIT + 1)
+
+    def acquired(spec: SessionSpec, *, wait: float, keep: float | None = None) -> NodeHold | None:
+        assert world.lives.keep("a", alive=True)
+        return acquire(spec, wait=wait, keep=keep)
+
+    world.nodes.acquire = acquired  # type: ignore[method-assign]
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    assert name in world.kato.sessions
+
+
+def test_a_look_does_not_make_a_record_stay_for_longer(world: World) -> None:
+    used(world, idle="delete", idle_after=world.settings.retention * 2)
+    used(world, key="b", idle_after=world.settings.retention / 2)
+    world.kato.sessions.clear()
+    world.kato.fail("look", KatoUnreachable("GET", "refused"))
+    world.store.advance(world.settings.retention * 0.6)
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    world.store.advance(world.settings.retention * 0.5)
+    assert world.registry.get("b") is None

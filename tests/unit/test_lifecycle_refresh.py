@@ -178,6 +178,28 @@ def test_a_session_that_was_woken_is_kept_alive_again(world: World) -> None:
     assert world.look_after(Index.REFRESH) == Counter(extended=1)
 
 
+def test_its_record_stays_as_long_as_it_is_kept_alive(world: World) -> None:
+    """Its own time may be longer than the retention of records."""
+    days = round(world.settings.retention * 3)
+    name = alive(world, ttl=days)
+    for _ in range(4):
+        world.store.advance(world.settings.retention / 2)
+        world.look_after(Index.REFRESH)
+    assert world.record().session_id == name
+    assert prolonged(world, name) == []
+
+
+def test_it_is_extended_while_its_commands_wait(world: World) -> None:
+    """They may wait for the right to learn for longer than it lives."""
+    name = alive(world)
+    world.store.advance(TTL - INTERVAL)
+    world.session().observe(["y"])
+    assert world.look_after(Index.REFRESH) == Counter(left=1)
+    world.deliver_all()
+    assert prolonged(world, name) == [TTL]
+    assert world.record().time == 2
+
+
 class TestServersThatCountNoWrites:
     def test_a_session_is_extended_once_half_of_its_time_is_over(self, world: World) -> None:
         world.kato.slides = False
