@@ -14,7 +14,7 @@ from kato_tasks.delivery import ensure_session
 from kato_tasks.errors import KatoTasksError
 from kato_tasks.models import IdlePolicy, PredictionMode, SessionRecord, SessionState
 from kato_tasks.producer import KatoTasks
-from kato_tasks.sessions import Wanted, count_states, page_of
+from kato_tasks.sessions import Wanted, check_keep_alive, count_states, page_of
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _KEY = click.argument("key")
@@ -228,6 +228,7 @@ def predict(*, key: str, timeout: float, limit: int, as_json: bool) -> None:
 def keep_alive_(*, key: str, alive: bool, as_json: bool) -> None:
     """Have a session's server keep it from now on, or no more."""
     with KatoTasks() as kato:
+        check_keep_alive(alive, known(kato, key).spec, kato.settings)
         if not kato.services.lives.keep(key, alive=alive):
             raise NoSession(key)
     if as_json:

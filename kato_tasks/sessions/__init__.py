@@ -8,7 +8,7 @@ from kato_tasks.sessions.replaying import DeadLetterOffice, unpark
 from kato_tasks.sessions.searching import Page, Wanted, count_states, find_sessions, page_of
 from kato_tasks.sessions.session import Session, group_commands
 from kato_tasks.sessions.sessions import Sessions
-from kato_tasks.sessions.specs import encode_config
+from kato_tasks.sessions.specs import check_keep_alive, encode_config
 
 __all__ = [
     "Applied",
@@ -22,6 +22,7 @@ __all__ = [
     "Session",
     "Sessions",
     "Wanted",
+    "check_keep_alive",
     "count_states",
     "encode_config",
     "find_lanes",
