@@ -24,7 +24,7 @@ chaos: $(VENV)/.runtime  ## Break whole stacks, prove what survives: make chaos 
 	done; exit $$code
 
 test: $(VENV)/.dev  ## Run all tests, with every service that can be started or is named.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: lint types layers test  ## Run every gate: format, lint, types, layers, tests.
 
