@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,21 +33,16 @@ from kato_tasks.scripts.codec import (
     decode_learning,
     decode_memory,
     decode_spec,
+    delay,
     encode_intent,
     encode_learning,
     encode_outcome,
     encode_spec,
+    milliseconds,
+    session_keys,
 )
 from kato_tasks.scripts.runner import Call, Script
 from kato_tasks.settings import Settings
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
-
-
-def _pause(seconds: float | None) -> int | str:
-    return "" if seconds is None else max(0, round(seconds * 1000))
 
 
 def _text(value: bytes) -> str:
@@ -82,10 +77,10 @@ def append(
         request.node or "",
         request.instance or "",
         int(request.bind),
-        _ms(settings.wake_grace),
+        milliseconds(settings.wake_grace),
         settings.dedup_ids,
-        _ms(min(settings.dedup_seconds, settings.retention)),
-        _ms(settings.retention),
+        milliseconds(min(settings.dedup_seconds, settings.retention)),
+        milliseconds(settings.retention),
         settings.lane_commands,
         following,
         int(request.keep_alive),
@@ -162,7 +157,7 @@ def claim(  # noqa: PLR0913 - one value per fact that the script takes
             keys.clock,
         ],
         args=[
-            *(key, token, _ms(settings.lease), most, _ms(settings.retention)),
+            *(key, token, milliseconds(settings.lease), most, milliseconds(settings.retention)),
             *(lossless, doubtful, _LONGEST_CALL, int(idle)),
         ],
     )
@@ -216,7 +211,7 @@ def bind(keys: SessionKeys, lease: Lease, to: Bound) -> Call[int]:
         args=[
             *(lease.token, lease.epoch, to.session_id, encode_learning(to.learning), lease.key),
             to.lifetime or "",
-            *(_pause(to.ends), _pause(to.looks.idle), _pause(to.looks.refresh)),
+            *(delay(to.ends), delay(to.looks.idle), delay(to.looks.refresh)),
         ],
     )
 
@@ -286,7 +281,7 @@ def switch(keys: SessionKeys, lease: Lease, applied: int, to: Switch) -> Call[in
             *(lease.token, lease.epoch, applied),
             *(to.session_id, to.time, to.events, to.reason, intent, lease.key),
             to.lifetime or "",
-            *(_pause(to.looks.idle), _pause(to.looks.refresh)),
+            *(delay(to.looks.idle), delay(to.looks.refresh)),
         ],
     )
 
@@ -323,12 +318,12 @@ def settle(
         "" if settlement.spec is None else encode_spec(settlement.spec),
         "" if settlement.learning is None else encode_learning(settlement.learning),
         settlement.more,
-        _ms(settings.lease),
+        milliseconds(settings.lease),
         settings.outcomes,
-        _ms(min(_OUTCOMES_KEPT, settings.retention)),
+        milliseconds(min(_OUTCOMES_KEPT, settings.retention)),
         settings.dead_letters,
-        _ms(settings.retention),
-        _ms(settings.wake_grace),
+        milliseconds(settings.retention),
+        milliseconds(settings.wake_grace),
     ]
     for name, increment in settlement.counts.items():
         args += (name, increment)
@@ -363,7 +358,7 @@ def release(  # noqa: PLR0913 - one value per fact that the script takes
             round(pause * 1000),
             most or "",
             3 if unfaithful else 2 if poison else int(failed),
-            _ms(settings.retention),
+            milliseconds(settings.retention),
             doubt,
         ],
     )
@@ -401,9 +396,9 @@ def unpark(
         ],
         args=[
             *(key, int(drop), settings.outcomes),
-            _ms(min(_OUTCOMES_KEPT, settings.retention)),
+            milliseconds(min(_OUTCOMES_KEPT, settings.retention)),
             entry,
-            _ms(settings.retention),
+            milliseconds(settings.retention),
         ],
     )
 
@@ -422,7 +417,7 @@ _RENEW: Final = Script.load("renew", bool)
 
 def renew(lease_key: str, token: str, seconds: float) -> Call[bool]:
     """Renew a lease; answers False if it is not ours any more."""
-    return Call(script=_RENEW, keys=[lease_key], args=[token, _ms(seconds)])
+    return Call(script=_RENEW, keys=[lease_key], args=[token, milliseconds(seconds)])
 
 
 _UNLOCK: Final = Script.load("unlock", bool)
@@ -433,11 +428,7 @@ def unlock(lease_key: str, token: str) -> Call[bool]:
     return Call(script=_UNLOCK, keys=[lease_key], args=[token])
 
 
-def _session_keys(reply: Sequence[bytes]) -> tuple[str, ...]:
-    return tuple(map(_text, reply))
-
-
-_OVERDUE: Final = Script.load("overdue", _session_keys)
+_OVERDUE: Final = Script.load("overdue", session_keys)
 
 
 def overdue(ready: str, clock: str, lease_prefix: str, settings: Settings) -> Call[tuple[str, ...]]:
@@ -446,8 +437,8 @@ def overdue(ready: str, clock: str, lease_prefix: str, settings: Settings) -> Ca
         script=_OVERDUE,
         keys=[ready, clock],
         args=[
-            *(lease_prefix, settings.sweep_lanes, _ms(settings.wake_grace)),
-            _ms(settings.longest_pause),
+            *(lease_prefix, settings.sweep_lanes, milliseconds(settings.wake_grace)),
+            milliseconds(settings.longest_pause),
         ],
     )
 
@@ -460,5 +451,5 @@ def forget(activity: str, clock: str, session_prefix: str, settings: Settings) -
     return Call(
         script=_FORGET,
         keys=[activity, clock],
-        args=[session_prefix, _ms(settings.retention), settings.sweep_lanes],
+        args=[session_prefix, milliseconds(settings.retention), settings.sweep_lanes],
     )

@@ -6,13 +6,9 @@ from typing import Any, Final
 
 from kato_tasks.models import Lease
 from kato_tasks.scripts import calls
+from kato_tasks.scripts.codec import milliseconds
 from kato_tasks.scripts.runner import Call, Script
 from kato_tasks.settings import Settings
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
-
 
 _SHARE: Final = Script.load("share", int)
 
@@ -31,7 +27,7 @@ def share(  # noqa: PLR0913 - one value per fact that the script takes
     return Call(
         script=_SHARE,
         keys=[holders, mark],
-        args=[token, _ms(keep), limit, int(alone), _ms(mark_kept)],
+        args=[token, milliseconds(keep), limit, int(alone), milliseconds(mark_kept)],
     )
 
 
@@ -40,7 +36,7 @@ _SHARE_RENEW: Final = Script.load("share_renew", bool)
 
 def renew_share(holders: str, token: str, seconds: float) -> Call[bool]:
     """Renew a share; answers False if it is not ours any more."""
-    return Call(script=_SHARE_RENEW, keys=[holders], args=[token, _ms(seconds)])
+    return Call(script=_SHARE_RENEW, keys=[holders], args=[token, milliseconds(seconds)])
 
 
 _SHARE_RELEASE: Final = Script.load("share_release", bool)
@@ -66,8 +62,15 @@ def take_learning(
     ``over``: who has it no more, as an earlier call answered. ``again``: only if no other session
     has taken it since this one did.
     """
-    args: list[str | int | bytes] = [lease.token, lease.key, _ms(settings.learning_kept), over]
-    return Call(script=_LEARNER, keys=keys, args=[*args, int(again), _ms(settings.retention)])
+    args: list[str | int | bytes] = [
+        lease.token,
+        lease.key,
+        milliseconds(settings.learning_kept),
+        over,
+    ]
+    return Call(
+        script=_LEARNER, keys=keys, args=[*args, int(again), milliseconds(settings.retention)]
+    )
 
 
 def holder_key(holder: str) -> str:
@@ -94,7 +97,11 @@ def ask_breaker(
 
     Answers ``closed`` and the failures in a row, ``pause`` and milliseconds, or ``probe`` and 0.
     """
-    return Call(script=_BREAKER_ASK, keys=[breaker], args=[token, _ms(longest_call), _ms(pause)])
+    return Call(
+        script=_BREAKER_ASK,
+        keys=[breaker],
+        args=[token, milliseconds(longest_call), milliseconds(pause)],
+    )
 
 
 _BREAKER_FAIL: Final = Script.load("breaker_fail", int)
@@ -105,9 +112,9 @@ def fail_breaker(breaker: str, token: str, *, kept: float, settings: Settings) -
     args: list[str | int | bytes] = [
         token,
         settings.breaker_failures,
-        _ms(settings.breaker_open),
-        _ms(settings.breaker_most),
-        _ms(kept),
+        milliseconds(settings.breaker_open),
+        milliseconds(settings.breaker_most),
+        milliseconds(kept),
     ]
     return Call(script=_BREAKER_FAIL, keys=[breaker], args=args)
 
@@ -135,7 +142,7 @@ def join_connections(  # noqa: PLR0913 - one value per fact that the script take
     under_way: int,
 ) -> Call[int]:
     """Join, or stay among, the processes of an instance; answers this one's share."""
-    args: list[str | int | bytes] = [token, _ms(lifetime), total, most, held, under_way]
+    args: list[str | int | bytes] = [token, milliseconds(lifetime), total, most, held, under_way]
     return Call(script=_CONNECTIONS_JOIN, keys=keys, args=[*args, _MOST_PROCESSES])
 
 

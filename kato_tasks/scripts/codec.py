@@ -1,4 +1,4 @@
-"""How values stand in Redis: small JSON objects."""
+"""How values stand in Redis: small JSON objects, milliseconds, words."""
 
 from __future__ import annotations
 
@@ -19,6 +19,21 @@ from kato_tasks.models import (
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
 ).encode
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a time-out as scripts take it, milliseconds; at least 1, as a store takes no other."""
+    return max(1, round(seconds * 1000))
+
+
+def delay(seconds: float | None) -> int | str:
+    """Return a delay as scripts take it, milliseconds from 0; ``""`` for None."""
+    return "" if seconds is None else max(0, round(seconds * 1000))
+
+
+def session_keys(reply: Sequence[bytes]) -> tuple[str, ...]:
+    """Return the session keys that a script answered."""
+    return tuple(key.decode() for key in reply)
 
 
 def encode_spec(spec: SessionSpec) -> str:

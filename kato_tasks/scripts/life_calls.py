@@ -8,31 +8,20 @@ from typing import Any, Final
 
 from kato_tasks.keys import SessionKeys
 from kato_tasks.models import Intent, Lease, Looks, Rest
-from kato_tasks.scripts.codec import encode_intent, encode_memory
+from kato_tasks.scripts.codec import delay, encode_intent, encode_memory, milliseconds, session_keys
 from kato_tasks.scripts.runner import Call, Script
 from kato_tasks.settings import Settings
 
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
-
-
-def _pause(seconds: float | None) -> int | str:
-    return "" if seconds is None else max(0, round(seconds * 1000))
-
-
-def _session_keys(reply: Sequence[bytes]) -> tuple[str, ...]:
-    return tuple(key.decode() for key in reply)
-
-
-_DUE: Final = Script.load("due", _session_keys)
+_DUE: Final = Script.load("due", session_keys)
 
 
 def due(
     index: str, clock: str, session_prefix: str, *, most: int, put_off: float
 ) -> Call[tuple[str, ...]]:
     """Find sessions that somebody has to look at, and put the next look at them off."""
-    return Call(script=_DUE, keys=[index, clock], args=[session_prefix, most, _ms(put_off)])
+    return Call(
+        script=_DUE, keys=[index, clock], args=[session_prefix, most, milliseconds(put_off)]
+    )
 
 
 _FRESHEN: Final = Script.load("freshen", bool)
@@ -46,7 +35,7 @@ def freshen(
         script=_FRESHEN,
         keys=[keys.session, keys.lease, keys.stats, keys.clock],
         args=[
-            *(lease.token, lease.epoch, _pause(ends)),
+            *(lease.token, lease.epoch, delay(ends)),
             "" if intent is None else encode_intent(intent, lease.token),
         ],
     )
@@ -65,7 +54,7 @@ def rest(keys: SessionKeys, lease: Lease, how: Rest, settings: Settings) -> Call
             *(lease.key, lease.token, lease.epoch),
             *("" if how.state is None else how.state.value, encode_memory(how.stm), how.suspect),
             *_looks(how.looks),
-            _ms(settings.retention),
+            milliseconds(settings.retention),
             "" if how.unused_since is None else how.unused_since,
             int(how.kept),
         ],
@@ -73,7 +62,7 @@ def rest(keys: SessionKeys, lease: Lease, how: Rest, settings: Settings) -> Call
 
 
 def _looks(looks: Looks) -> tuple[int | str, int | str]:
-    return _pause(looks.idle), _pause(looks.refresh)
+    return delay(looks.idle), delay(looks.refresh)
 
 
 _KEEP: Final = Script.load("keep", bool)
@@ -105,7 +94,7 @@ def touch(keys: SessionKeys, key: str, settings: Settings) -> Call[bool]:
     return Call(
         script=_TOUCH,
         keys=[keys.session, keys.activity, keys.clock, keys.journal],
-        args=[key, _ms(settings.retention)],
+        args=[key, milliseconds(settings.retention)],
     )
 
 

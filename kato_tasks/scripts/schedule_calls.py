@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from kato_tasks.scripts.codec import milliseconds
 from kato_tasks.scripts.runner import Call, Script
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
-
 
 _HOLD: Final = Script.load("schedule_hold", bool)
 
 
 def hold_schedule(lease: str, token: str, holder: str, seconds: float) -> Call[bool]:
     """Take or renew the lease of the schedule; answers False if another has it."""
-    return Call(script=_HOLD, keys=[lease], args=[token, holder, _ms(seconds)])
+    return Call(script=_HOLD, keys=[lease], args=[token, holder, milliseconds(seconds)])
 
 
 _RELEASE: Final = Script.load("schedule_release", bool)
@@ -40,4 +36,4 @@ def fire_entry(keys: tuple[str, str], token: str, name: str, every: float) -> Ca
     Answers 0.0 if it is the caller's to send, else the seconds until it is due; None if the lease
     is not ours.
     """
-    return Call(script=_FIRE, keys=keys, args=[token, name, _ms(every)])
+    return Call(script=_FIRE, keys=keys, args=[token, name, milliseconds(every)])
