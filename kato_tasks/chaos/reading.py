@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -11,14 +11,11 @@ from typing import Any, Final, Self
 
 from kato_tasks.chaos.acceptances import NUMBER
 from kato_tasks.chaos.checking import Entry, Incarnation
+from kato_tasks.demo.audit import Audit
 from kato_tasks.demo.checking import EventSymbols, Observed
-from kato_tasks.errors import KatoError
 from kato_tasks.kato import KatoClient
-from kato_tasks.kato.transport import Transport
 
-_PAGE: Final = 5_000
 _TIMEOUT: Final = 30.0
-_NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,10 +39,7 @@ class Reader:
     """
 
     def __init__(self, url: str) -> None:
-        # The audit is no part of KATO, so the client does not know it.
-        self._dev = Transport(
-            url, timeout=_TIMEOUT, connect_timeout=_TIMEOUT, max_connections=1, transport=None
-        )
+        self._audit = Audit(url)
         self._client = KatoClient(url, timeout=_TIMEOUT, max_connections=1)
 
     def __enter__(self) -> Self:
@@ -57,7 +51,7 @@ class Reader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._dev.close()
+        self._audit.close()
         self._client.close()
 
     def lineage(self, key: str, bound: str | None) -> list[Incarnation]:
@@ -72,13 +66,13 @@ class Reader:
             Incarnation(
                 session_id=str(one["session_id"]),
                 created_at=datetime.fromisoformat(one["created_at"]).timestamp(),
-                entries=self._audit(str(one["session_id"])),
+                entries=self._entries(str(one["session_id"])),
             )
-            for one in self._sessions(key)
+            for one in self._audit.lineage(key)
         ]
         if bound is not None and all(one.session_id != bound for one in found):
             found.append(
-                Incarnation(session_id=bound, created_at=math.inf, entries=self._audit(bound))
+                Incarnation(session_id=bound, created_at=math.inf, entries=self._entries(bound))
             )
         return found
 
@@ -101,26 +95,8 @@ class Reader:
         found = self._client.pattern(pattern, node_id=node)
         return 0 if found is None else found.frequency
 
-    def _sessions(self, key: str) -> Sequence[Mapping[str, Any]]:
-        try:
-            return self._dev.send("GET", "/_dev/lineage/{id}", name=key).objects("sessions")
-        except KatoError as error:
-            if error.status == _NOT_FOUND:
-                return ()
-            raise
-
-    def _audit(self, session_id: str) -> tuple[Entry, ...]:
-        return tuple(self._entries(session_id))
-
-    def _entries(self, session_id: str) -> Iterator[Entry]:
-        offset, total = 0, 1
-        while offset < total:
-            query = f"?offset={offset}&limit={_PAGE}"
-            page = self._dev.send("GET", "/_dev/audit/{id}", name=session_id, query=query)
-            total = page.take("total", int)
-            entries = page.objects("entries")
-            yield from map(entry_of, entries)
-            offset += _PAGE
+    def _entries(self, session_id: str) -> tuple[Entry, ...]:
+        return tuple(map(entry_of, self._audit.entries(session_id)))
 
 
 def entry_of(told: Mapping[str, Any]) -> Entry:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from kato_tasks.clients import Clients
+from kato_tasks.demo.audit import Audit
 from kato_tasks.demo.checking import Difference, Observed, compare, nameless
-from kato_tasks.kato.transport import Transport
 from kato_tasks.models import SessionRecord
 
 STM_EVENTS: Final = 1_000
 """How many events a server keeps in a short-term memory (kato-api 4)."""
-_PAGE: Final = 5_000
-_TIMEOUT: Final = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +41,7 @@ class Witness:
         self._clients = clients
         self._urls = urls
         self._audited = audited
-        self._audits: dict[str, Transport] = {}
+        self._audits: dict[str, Audit] = {}
 
     def examine(self, record: SessionRecord, sent: Sequence[Observed]) -> Testimony:
         """Compare a session with the observations that were sent to it.
@@ -74,36 +72,18 @@ class Witness:
 
     def close(self) -> None:
         """Close the connections."""
-        for transport in self._audits.values():
-            transport.close()
+        for audit in self._audits.values():
+            audit.close()
 
     def _audit(self, record: SessionRecord) -> Iterator[Observed]:
         """Return every observation that was applied, in order; none without an audit."""
-        offset, total = 0, int(self._audited)
-        while offset < total:
-            answer = self._transport(record.spec.instance).send(
-                "GET",
-                "/_dev/audit/{id}",
-                name=str(record.session_id),
-                query=f"?offset={offset}&limit={_PAGE}",
-            )
-            total = answer.take("total", int)
-            entries: list[dict[str, Any]] = answer.take("entries", list)
-            if not entries:
-                return
-            for entry in entries:
-                if entry["kind"] == "observe":
-                    yield Observed.audited(entry)
-            offset += len(entries)
+        if not self._audited:
+            return
+        for entry in self._of(record.spec.instance).entries(str(record.session_id)):
+            if entry["kind"] == "observe":
+                yield Observed.audited(entry)
 
-    def _transport(self, instance: str) -> Transport:
-        # Not the client's: it counts its calls, and the audit is no part of KATO.
+    def _of(self, instance: str) -> Audit:
         if instance not in self._audits:
-            self._audits[instance] = Transport(
-                self._urls[instance],
-                timeout=_TIMEOUT,
-                connect_timeout=_TIMEOUT,
-                max_connections=1,
-                transport=None,
-            )
+            self._audits[instance] = Audit(self._urls[instance])
         return self._audits[instance]
