@@ -17,10 +17,10 @@ from common import running_store
 
 from kato_tasks.breakers import RedisBreakers
 from kato_tasks.clock import SteadyClock
+from kato_tasks.deadlines import first_looks
 from kato_tasks.delivery import Deliverer, LeaseKeeper
 from kato_tasks.keys import Keys, SessionKeys
 from kato_tasks.lanes import RedisLanes
-from kato_tasks.life import first_looks
 from kato_tasks.lifecycle import Caretaker
 from kato_tasks.lives import RedisLives
 from kato_tasks.models import (

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from kato_tasks.deadlines import state_of
 from kato_tasks.keys import Keys
-from kato_tasks.life import state_of
 from kato_tasks.models import Life, Outcome, Progress, SessionRecord, SessionState
 from kato_tasks.scripts import Runner
 from kato_tasks.scripts.codec import decode_outcome, decode_spec

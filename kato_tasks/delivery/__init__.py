@@ -11,7 +11,7 @@ that nobody works on.
 from kato_tasks.delivery.deliverer import Deliverer
 from kato_tasks.delivery.extending import extend
 from kato_tasks.delivery.keeper import LeaseKeeper
-from kato_tasks.delivery.looking import Verdict, is_memory
+from kato_tasks.delivery.looking import Verdict, is_memory, seen_at
 from kato_tasks.delivery.making import drop_session
 from kato_tasks.delivery.memory import recall
 from kato_tasks.delivery.sweep import sweep
@@ -30,5 +30,6 @@ __all__ = [
     "extend",
     "is_memory",
     "recall",
+    "seen_at",
     "sweep",
 ]

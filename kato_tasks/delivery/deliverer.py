@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from kato_tasks.breakers import Breakers, Watch
+from kato_tasks.deadlines import first_looks, own_end
 from kato_tasks.delivery.calling import call
 from kato_tasks.delivery.doubt import resolve, suspected
 from kato_tasks.delivery.insist import insist
@@ -21,7 +22,6 @@ from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import InvalidInput, KatoError
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import Lanes
-from kato_tasks.life import first_looks, own_end
 from kato_tasks.lives import Lives
 from kato_tasks.models import Bound, Claim, Kind, NoClaim, Turn
 from kato_tasks.nodes import Nodes

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kato_tasks.deadlines import has_to_extend, refresh_look
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.looking import Verdict, is_gone
 from kato_tasks.delivery.settling import pause
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import Final, KatoError, OutcomeUnknown, Retryable, SessionNotFound
-from kato_tasks.life import has_to_extend, refresh_look
 from kato_tasks.models import Intent, Kind, Turn
 
 UNSURE = "whether the server lets it live on is not known"

@@ -77,16 +77,27 @@ def is_gone(tools: Tools, work: Work) -> bool:
         return False
 
 
-def _look_once(client: KatoClient, work: Work, intent: Intent, before: Memory) -> Found:
+def seen_at(client: KatoClient, session_id: str) -> Cognition | None:
+    """Return what a server shows of a session; None if it has surely lost it.
+
+    Raises:
+        KatoError: The server did not answer, or cannot tell whether it has the session.
+    """
     try:
-        seen = client.look(intent.session_id)
-        if intent.kind is Kind.CONFIGURE:
-            return _configured(client, work, intent, seen)
+        return client.look(session_id)
     except SessionNotFound:
         # With KATO's own store down every session is "not found": nothing is concluded then.
-        if client.exists(intent.session_id):
+        if client.exists(session_id):
             raise
+        return None
+
+
+def _look_once(client: KatoClient, work: Work, intent: Intent, before: Memory) -> Found:
+    seen = seen_at(client, intent.session_id)
+    if seen is None:
         return Found(verdict=Verdict.GONE)
+    if intent.kind is Kind.CONFIGURE:
+        return _configured(client, work, intent, seen)
     return _compare(work, intent, before, seen)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from kato_tasks.deadlines import first_looks
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.making import Made, drop_session, give_voice, make_session
 from kato_tasks.delivery.memory import Memory
@@ -18,7 +19,6 @@ from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import KatoError, KatoTasksError
 from kato_tasks.instrumentation import logger
 from kato_tasks.kato import TIME_UNKNOWN, KatoClient
-from kato_tasks.life import first_looks
 from kato_tasks.models import Intent, Switch, Turn
 
 _CALLS: Final = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kato_tasks import naming
+from kato_tasks.deadlines import state_of
 from kato_tasks.guide.base import Face
-from kato_tasks.life import state_of
 from kato_tasks.models import SessionRecord, SessionState
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 
+from kato_tasks.deadlines import idle_look, refresh_look
 from kato_tasks.delivery import Tools, Work
 from kato_tasks.delivery.insist import insist
-from kato_tasks.life import idle_look, refresh_look
 from kato_tasks.models import Looks, Rest, SessionState
 
 
@@ -46,15 +46,13 @@ def make_anew(tools: Tools, work: Work, why: str) -> Care:
 
 def hibernate(tools: Tools, work: Work, stm: list[list[str]] | None) -> Care:
     """Note that a session sleeps from now on; its own end is all that is looked for."""
-    life = replace(work.claim.life, keep=True)
-    looks = Looks(idle=idle_look(work.claim.spec, life, work.now_ms, tools.settings))
-    used = work.claim.life
+    life = work.claim.life
     rest = Rest(
         state=SessionState.HIBERNATED,
         stm=stm,
-        looks=looks,
-        unused_since=used.used_ms,
-        kept=used.keep,
+        looks=Looks(idle=_end_look(tools, work)),
+        unused_since=life.used_ms,
+        kept=life.keep,
     )
     return _rest(tools, work, rest, Care.HIBERNATED)
 
@@ -69,14 +67,16 @@ def end(tools: Tools, work: Work, *, unused: bool) -> Care:
 
 def _looks(tools: Tools, work: Work) -> Looks:
     claim, settings = work.claim, tools.settings
-    bound = claim.session_id is not None
-    kept = bound and claim.life.keep
-    # One that no server has can only end.
-    life = claim.life if bound else replace(claim.life, keep=True)
-    return Looks(
-        idle=idle_look(claim.spec, life, work.now_ms, settings),
-        refresh=refresh_look(claim.life, work.now_ms, settings) if kept else None,
-    )
+    if claim.session_id is None:
+        return Looks(idle=_end_look(tools, work))
+    refresh = refresh_look(claim.life, work.now_ms, settings) if claim.life.keep else None
+    return Looks(idle=idle_look(claim.spec, claim.life, work.now_ms, settings), refresh=refresh)
+
+
+def _end_look(tools: Tools, work: Work) -> float | None:
+    """Return when a session is looked at that no server has: it can only end."""
+    life = replace(work.claim.life, keep=True)
+    return idle_look(work.claim.spec, life, work.now_ms, tools.settings)
 
 
 def _rest(tools: Tools, work: Work, how: Rest, care: Care) -> Care:

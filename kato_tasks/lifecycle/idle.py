@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kato_tasks.delivery import Tools, Work, drop_session, is_memory, recall
+from kato_tasks.deadlines import idle_look, over, policy
+from kato_tasks.delivery import Tools, Work, drop_session, is_memory, recall, seen_at
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.memory import Memory
-from kato_tasks.errors import SessionNotFound
 from kato_tasks.instrumentation import logger
 from kato_tasks.kato import TIME_UNKNOWN, Cognition
-from kato_tasks.life import idle_look, over, policy
 from kato_tasks.lifecycle import giving_back
 from kato_tasks.lifecycle.giving_back import Care, go_on, try_later
 from kato_tasks.models import AnomalyPolicy, Claim, IdlePolicy
@@ -56,7 +55,7 @@ def _hibernate(tools: Tools, work: Work) -> Care:
         return Care.LEFT
     # The journal is bounded: of a long life it has neither the whole time nor every event.
     memory = replace(recall(journal), time=claim.time)
-    seen = _seen(tools, work)
+    seen = seen_at(tools.client(claim.spec.instance), claim.session_id or "")
     whole = len(memory.events) == claim.events
     if seen is not None and not (is_memory(memory, seen) if whole else _ends(claim, memory, seen)):
         return _unlike(tools, work)
@@ -83,18 +82,6 @@ def _unlike(tools: Tools, work: Work) -> Care:
         # What the server has counts, and only the server has it.
         return try_later(tools, work)
     return giving_back.make_anew(tools, work, _OTHER)
-
-
-def _seen(tools: Tools, work: Work) -> Cognition | None:
-    """Look at a session; None if its server has surely lost it."""
-    client, session_id = tools.client(work.claim.spec.instance), work.claim.session_id or ""
-    try:
-        return client.look(session_id)
-    except SessionNotFound:
-        # With KATO's own store down every session is "not found" (kato-api 9).
-        if client.exists(session_id):
-            raise
-        return None
 
 
 def _drop(tools: Tools, work: Work, cared: Care) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from kato_tasks.deadlines import may_be_forgotten, over, own_end, refresh_look
 from kato_tasks.delivery import Tools, Verdict, Work, extend
 from kato_tasks.delivery.extending import UNSURE
 from kato_tasks.delivery.insist import insist
-from kato_tasks.life import may_be_forgotten, over, own_end, refresh_look
 from kato_tasks.lifecycle.giving_back import Care, go_on, make_anew
 from kato_tasks.lifecycle.idle import rest_or_end
 from kato_tasks.models import Turn

@@ -10,10 +10,10 @@ from typing import Final
 from pydantic import JsonValue
 
 from kato_tasks import naming
+from kato_tasks.deadlines import LEAST_TICKS, least_ttl
 from kato_tasks.errors import InvalidInput
 from kato_tasks.kato import validate_config
 from kato_tasks.kato.config import MAX_TTL_SECONDS
-from kato_tasks.life import LEAST_TICKS, least_ttl
 from kato_tasks.models import IdlePolicy, PredictionMode, SessionSpec
 from kato_tasks.observations import shown
 from kato_tasks.settings import Settings

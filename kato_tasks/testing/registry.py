@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kato_tasks.life import state_of
+from kato_tasks.deadlines import state_of
 from kato_tasks.models import Outcome, Progress, SessionRecord, SessionState
 from kato_tasks.registry import Stats
 from kato_tasks.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kato_tasks.life import over
+from kato_tasks.deadlines import over
 from kato_tasks.models import (
     Command,
     DeadLetter,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kato_tasks.life import (
+from kato_tasks.deadlines import (
     LEAST_TICKS,
     TRUNCATED,
     first_looks,
