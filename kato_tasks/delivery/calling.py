@@ -41,13 +41,12 @@ _LONGEST_PAUSE: Final = 0.05
 
 def call(tools: Tools, work: Work) -> Work | Turn:
     """Make the next call of a lane that has commands."""
+    began = time.monotonic()
     try:
-        late = would_come_too_late(tools, work)
+        if work.claim.commands[0].kind is not Kind.DELETE and would_come_too_late(tools, work):
+            return extend(tools, work)
     except KatoError as error:
         return pause(tools, work, str(error))
-    if late and work.claim.commands[0].kind is not Kind.DELETE:
-        return extend(tools, work)
-    began = time.monotonic()
     planned = _intend(tools, work)
     if not isinstance(planned, Planned):
         if may_learn(work.claim):

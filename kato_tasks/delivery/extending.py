@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kato_tasks.deadlines import has_to_extend, refresh_look
+from kato_tasks.deadlines import has_to_extend, own_end, refresh_look
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.looking import Verdict, is_gone
 from kato_tasks.delivery.settling import pause
@@ -34,21 +34,23 @@ def would_come_too_late(tools: Tools, work: Work) -> bool:
     return not tools.client(claim.spec.instance).counts_writes(claim.spec.node)
 
 
-def extend(tools: Tools, work: Work, *, ends: float | None = None) -> Work | Turn:
+def extend(tools: Tools, work: Work, *, moves_end: bool = False) -> Work | Turn:
     """Let a session live on for its own time to live, from now on.
 
-    It reads, changes and writes the whole session (kato-api 6), so an unanswered one is fenced as
-    any call in doubt is: by a session that is made anew.
+    An end of its own moves with it if the session is kept alive, or if that is asked for. An
+    extension reads, changes and writes the whole session (kato-api 6), so an unanswered one is
+    fenced as any call in doubt is: by a session that is made anew.
 
     Args:
         tools: What to work with.
         work: The lane.
-        ends: Seconds from now after which it ends for good; None if that stays.
+        moves_end: It ends that much later too, if it has an end of its own.
 
     Returns:
         The lane to go on with. If it is not known whether the session lives on, it has the intent.
     """
     claim = work.claim
+    ends = own_end(claim.spec) if moves_end or claim.life.keep else None
     session_id, seconds = claim.session_id or "", claim.spec.ttl or claim.life.lifetime or 1
     intent = Intent(
         first=claim.applied + 1, count=0, kind=Kind.EXTEND, time=claim.time, session_id=session_id

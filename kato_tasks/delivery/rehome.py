@@ -19,7 +19,7 @@ from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import KatoError, KatoTasksError
 from kato_tasks.instrumentation import logger
 from kato_tasks.kato import TIME_UNKNOWN, KatoClient
-from kato_tasks.models import Intent, Switch, Turn
+from kato_tasks.models import Intent, Lease, Switch, Turn
 
 _CALLS: Final = 4
 _REPLAYS: Final = 5
@@ -68,11 +68,10 @@ def rehome(  # noqa: PLR0913 - what it is made of, why, and what stays open
         raise
     except Unfaithful as error:
         return _give_up(tools, work, reason, error)
-    session_id = made.session_id
     if intent is not None:
-        intent = replace(intent, session_id=session_id, time=memory.time, rehomed=True)
+        intent = replace(intent, session_id=made.session_id, time=memory.time, rehomed=True)
     to = Switch(
-        session_id=session_id,
+        session_id=made.session_id,
         time=memory.time,
         events=len(memory.events),
         reason=reason,
@@ -82,22 +81,28 @@ def rehome(  # noqa: PLR0913 - what it is made of, why, and what stays open
     )
     lease = insist(lambda: tools.lanes.switch(claim.lease, claim.applied, to))
     if lease is None:
-        drop_session(client, session_id)
+        drop_session(client, made.session_id)
         return Turn.LOST
     logger.warning("session made anew", extra={"session": work.key, "reason": reason})
     if claim.session_id:
         drop_session(client, claim.session_id)
+    return _moved(work, lease, to)
+
+
+def _moved(work: Work, lease: Lease, to: Switch) -> Work:
+    """Return the lane as it is after a switch."""
+    now = round(work.now_ms)
     after = replace(
-        claim,
+        work.claim,
         lease=lease,
-        session_id=session_id,
+        session_id=to.session_id,
         time=to.time,
         events=to.events,
-        intent=intent,
-        intent_ms=round(work.now_ms),
+        intent=to.intent,
+        intent_ms=now,
         suspect=None,
         asleep=False,
-        life=replace(claim.life, lifetime=made.lifetime, fresh_ms=round(work.now_ms)),
+        life=replace(work.claim.life, lifetime=to.lifetime, fresh_ms=now),
     )
     return replace(work, claim=after, calls=work.calls + _CALLS, anew=True)
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import JsonValue
 
-from kato_tasks.errors import ConfigDropped, InvalidInput, KatoError
+from kato_tasks.errors import ConfigDropped, Final, InvalidInput, KatoError
 from kato_tasks.kato import answers
 from kato_tasks.kato.answers import (
     Answer,
@@ -455,6 +455,9 @@ class KatoClient:
         try:
             self.extend(probe.session_id, 2 * _PROBED_SECONDS)
             shown = self.get_session(probe.session_id)
+        except Final:
+            # Where nothing can be extended, nothing else can be done than to count on it.
+            return True
         finally:
             with contextlib.suppress(KatoError):
                 self.discard_session(probe.session_id)

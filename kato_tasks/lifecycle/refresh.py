@@ -55,7 +55,7 @@ def _is_gone(tools: Tools, work: Work, session_id: str) -> bool:
 
 
 def _extended(tools: Tools, work: Work) -> Care:
-    extended = extend(tools, work, ends=own_end(work.claim.spec))
+    extended = extend(tools, work, moves_end=True)
     if isinstance(extended, Turn):
         return Care.LEFT
     if extended.claim.intent is not None or extended.claim.suspect is not None:

@@ -72,7 +72,8 @@ if not known[1] or (over and (added > 0 or bind)) then
     -- What it was is over: its server-side session is left to expire.
     redis.call('HSET', session, 'sid', '')
     redis.call('HINCRBY', session, 'epoch', 1)
-    redis.call('HDEL', session, 'cut', 'stm', 'intent', 'intent_ms', 'doubt', 'suspect', 'bind')
+    redis.call('HDEL', session, 'cut', 'stm', 'intent', 'intent_ms', 'doubt', 'suspect', 'bind',
+      'parked', 'letter', 'why')
     redis.call('DEL', KEYS[7])
   end
   if not known[1] then

@@ -274,9 +274,7 @@ def switch(keys: SessionKeys, lease: Lease, applied: int, to: Switch) -> Call[in
     intent = "" if to.intent is None else encode_intent(to.intent, lease.token)
     return Call(
         script=_SWITCH,
-        keys=[
-            *(keys.session, keys.lease, keys.stats, keys.idle, keys.refresh, keys.clock),
-        ],
+        keys=[keys.session, keys.lease, keys.stats, keys.idle, keys.refresh, keys.clock],
         args=[
             *(lease.token, lease.epoch, applied),
             *(to.session_id, to.time, to.events, to.reason, intent, lease.key),

@@ -81,7 +81,7 @@ def suspect(keys: SessionKeys, key: str, session_id: str | None, why: str) -> Ca
     """Have a session made anew; answers False if it lives elsewhere by now, or not at all."""
     return Call(
         script=_SUSPECT,
-        keys=[keys.session, keys.lane, keys.ready, keys.journal, keys.clock],
+        keys=[keys.session, keys.ready, keys.journal, keys.clock],
         args=[key, session_id or "", why],
     )
 

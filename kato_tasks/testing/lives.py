@@ -117,11 +117,12 @@ class MemoryLives:
             return True
 
     def _put_off(self, looks: dict[str, int], keys: list[str]) -> tuple[str, ...]:
-        known = tuple(key for key in keys if self._store.entry(key).spec is not None)
+        entries = {key: self._store.entry(key) for key in keys}
+        known = [key for key in keys if entries[key].spec is not None]
         for key in set(keys).difference(known):
             del looks[key]
         looks.update(dict.fromkeys(known, self._store.after(self._settings.refresh_interval)))
-        return known
+        return tuple(key for key in known if entries[key].parked is None)
 
     def _owned(self, lease: Lease) -> Entry | None:
         entry = self._store.entry(lease.key)

@@ -106,6 +106,7 @@ class Entry:
         """Forget the server-side session, and all that made it what it was."""
         self.sid, self.bind = None, None
         self.intent, self.intent_ms, self.doubt, self.suspect, self.stm = None, 0, None, None, None
+        self.parked = self.letter = self.why = None
         self.journal, self.cut = [], 0
         self.epoch += 1
 

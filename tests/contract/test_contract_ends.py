@@ -8,6 +8,7 @@ from kato_tasks.lanes import Lanes
 from kato_tasks.models import (
     Appended,
     Bound,
+    Claim,
     Intent,
     Keep,
     Kind,
@@ -75,3 +76,18 @@ def test_while_commands_wait_it_has_not_ended(
     record = registry.get(KEY)
     assert record is not None
     assert (record.session_id, record.waiting) == ("sid", 2)
+
+
+def test_one_that_was_parked_then_is_not_parked_any_more(
+    lanes: Lanes, registry: Registry, let_pass: LetPass
+) -> None:
+    """Nobody has to say what becomes of a session that is over."""
+    over(lanes, let_pass)
+    claimed = lanes.claim(KEY, most=1, idle=True)
+    assert isinstance(claimed, Claim)
+    assert lanes.park(claimed.lease, "why")
+    append(lanes, "y")
+    record = registry.get(KEY)
+    assert record is not None
+    assert (record.parked, record.state) == (None, SessionState.NEW)
+    assert claim(lanes).commands

@@ -397,3 +397,17 @@ def test_a_look_does_not_make_a_record_stay_for_longer(world: World) -> None:
     assert world.look_after(Index.IDLE) == Counter(left=1)
     world.store.advance(world.settings.retention * 0.5)
     assert world.registry.get("b") is None
+
+
+def test_a_parked_one_is_left_to_the_person_who_unparks_it(world: World) -> None:
+    used(world)
+    claimed = world.lanes.claim("a", most=1, idle=True)
+    assert isinstance(claimed, Claim)
+    assert world.lanes.park(claimed.lease, "why")
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter()
+    assert world.lives.due(Index.IDLE, most=9) == []
+    assert world.lanes.unpark("a")
+    world.deliver_all()
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter(hibernated=1)

@@ -200,6 +200,19 @@ def test_it_is_extended_while_its_commands_wait(world: World) -> None:
     assert world.record().time == 2
 
 
+def test_a_delivery_that_extends_it_moves_its_own_end_too(world: World) -> None:
+    """As a refresh does: it is to be kept alive from now on, whatever it was made for."""
+    world.session(ttl=TTL, auto_extend=False).observe(["x"])
+    world.deliver_all()
+    world.lives.keep("a", alive=True)
+    world.store.advance(TTL - 2 * INTERVAL)
+    world.session(ttl=TTL, auto_extend=False).observe(["y"])
+    world.deliver_all()
+    world.store.advance(2 * INTERVAL + 1)
+    assert world.look_after(Index.IDLE) == Counter(left=1)
+    assert world.record().time == 2
+
+
 class TestServersThatCountNoWrites:
     def test_a_session_is_extended_once_half_of_its_time_is_over(self, world: World) -> None:
         world.kato.slides = False

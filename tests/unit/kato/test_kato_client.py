@@ -109,6 +109,22 @@ def test_a_failing_delete_does_not_hide_a_dropped_config() -> None:
     assert kato.calls == 2
 
 
+def test_where_nothing_can_be_extended_writes_are_counted_on() -> None:
+    """Else every lane would wait for an answer that never comes, once half of a life is over."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(405 if request.url.path.endswith("/extend") else 200, json=SESSION)
+
+    kato = KatoClient(
+        "http://kato.test", transport=httpx.MockTransport(handler), dialect=DialectName.V3
+    )
+    assert kato.counts_writes("node")
+    # A create, the extension, and the delete of what was asked with; then it is known.
+    assert kato.calls == 3
+    assert kato.counts_writes("node")
+    assert kato.calls == 3
+
+
 REFUSED: list[Callable[[KatoClient], object]] = [
     lambda kato: kato.create_session(node_id="n", config={"recall_threshold": 2.0}),
     lambda kato: kato.create_session(node_id="n", ttl_seconds=0),
