@@ -25,7 +25,7 @@ _TICKS: Final = 1_000
 _VECTOR: Final = "VCTR|"
 _ACCUMULATED: Final = ("emotives", "metadata")
 _READ_AGAIN: Final = 512
-"""Most observations that are remembered as read: a call reads its own twice, for effect and look."""
+"""How many observations are remembered as read: a call reads its own for effect and for look."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
