@@ -186,6 +186,8 @@ class Rest:
     Attributes:
         state: HIBERNATED or ENDED if it goes to sleep or ends; None if it goes on.
         stm: The memory it is put to sleep with, where a replay may not bring it back.
+        journal: The observations that its journal holds from now on, if it goes to sleep; None if
+            those stay that it holds.
         suspect: Why it may not be what we know of it: a worker makes it anew.
         looks: When somebody has to look at it next.
         unused_since: Its last use, ms, if it goes to sleep or ends because nobody uses it: one that
@@ -195,6 +197,7 @@ class Rest:
 
     state: SessionState | None = None
     stm: Sequence[Sequence[str]] | None = None
+    journal: Sequence[bytes] | None = None
     suspect: str = ""
     looks: Looks = field(default_factory=Looks)
     unused_since: int | None = None

@@ -87,6 +87,26 @@ def recall(journal: Journal) -> Memory:
     )
 
 
+def compacted(journal: Journal, *, max_bytes: int) -> tuple[bytes, ...] | None:
+    """Return observations that make the same memory as a journal, in less room.
+
+    What has gone from the short-term memory leaves its emotives and metadata, and marks leave
+    nothing.
+
+    Args:
+        journal: The journal. How many observations were cut off it stays as it is.
+        max_bytes: Most room that they may take.
+
+    Returns:
+        The observations; None if they would take as much room as they do, or more than allowed.
+    """
+    kept = recall(journal).replay[min(journal.cut, _TICKS) :]
+    room = sum(map(len, kept))
+    before = sum(len(entry.payload or b"") for entry in journal.entries)
+    is_less = room < before or len(kept) < len(journal.entries)
+    return kept if is_less and room <= max_bytes else None
+
+
 def follow(memory: Memory, batch: Sequence[Command], learning: Learning) -> Memory:
     """Return what a session must remember once a batch is applied to it; without its replay."""
     match batch[0].kind:

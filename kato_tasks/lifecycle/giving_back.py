@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -44,12 +45,15 @@ def make_anew(tools: Tools, work: Work, why: str) -> Care:
     return _rest(tools, work, Rest(suspect=why, looks=_looks(tools, work)), Care.LOST)
 
 
-def hibernate(tools: Tools, work: Work, stm: list[list[str]] | None) -> Care:
+def hibernate(
+    tools: Tools, work: Work, *, stm: list[list[str]] | None, journal: Sequence[bytes] | None
+) -> Care:
     """Note that a session sleeps from now on; its own end is all that is looked for."""
     life = work.claim.life
     rest = Rest(
         state=SessionState.HIBERNATED,
         stm=stm,
+        journal=journal,
         looks=Looks(idle=_end_look(tools, work)),
         unused_since=life.used_ms,
         kept=life.keep,

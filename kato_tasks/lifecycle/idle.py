@@ -7,7 +7,7 @@ from dataclasses import replace
 from kato_tasks.deadlines import idle_look, over, policy
 from kato_tasks.delivery import Tools, Work, drop_session, is_memory, recall, seen_at
 from kato_tasks.delivery.insist import insist
-from kato_tasks.delivery.memory import Memory
+from kato_tasks.delivery.memory import Memory, compacted
 from kato_tasks.instrumentation import logger
 from kato_tasks.kato import TIME_UNKNOWN, Cognition
 from kato_tasks.lifecycle import giving_back
@@ -60,7 +60,8 @@ def _hibernate(tools: Tools, work: Work) -> Care:
     if seen is not None and not (is_memory(memory, seen) if whole else _ends(claim, memory, seen)):
         return _unlike(tools, work)
     kept = None if seen is None or (whole and memory.exact) else [list(one) for one in seen.stm]
-    cared = giving_back.hibernate(tools, work, kept)
+    less = compacted(journal, max_bytes=tools.settings.batch_bytes)
+    cared = giving_back.hibernate(tools, work, stm=kept, journal=less)
     _drop(tools, work, cared)
     return cared
 

@@ -77,6 +77,11 @@ def decode_spec(text: bytes, *, node: str, instance: str) -> SessionSpec:
     )
 
 
+def encode_observation(payload: bytes) -> bytes:
+    """Return an observation as an entry of a journal that nobody accepted as it is."""
+    return b"%s 0 %s" % (Kind.OBSERVE.value.encode(), payload)
+
+
 def encode_memory(stm: Sequence[Sequence[str]] | None) -> str:
     """Return a short-term memory as JSON; ``""`` for none."""
     return "" if stm is None else _encode([list(event) for event in stm])

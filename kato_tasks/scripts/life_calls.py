@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from kato_tasks.keys import SessionKeys
 from kato_tasks.models import Intent, Lease, Looks, Rest
-from kato_tasks.scripts.codec import delay, encode_intent, encode_memory, milliseconds, session_keys
+from kato_tasks.scripts.codec import (
+    delay,
+    encode_intent,
+    encode_memory,
+    encode_observation,
+    milliseconds,
+    session_keys,
+)
 from kato_tasks.scripts.runner import Call, Script
 from kato_tasks.settings import Settings
 
@@ -57,6 +64,7 @@ def rest(keys: SessionKeys, lease: Lease, how: Rest, settings: Settings) -> Call
             milliseconds(settings.retention),
             "" if how.unused_since is None else how.unused_since,
             int(how.kept),
+            *(encode_observation(payload) for payload in how.journal or ()),
         ],
     )
 

@@ -8,6 +8,7 @@
 --       8 when somebody looks whether it is kept alive, ms from now, or '' for never
 --       9 record kept, ms  10 last use that it is put to sleep or ended for, ms, or ''
 --       11 '1' if it was kept alive then
+--       12.. entries that its journal holds from now on; none if those stay that it holds
 -- Returns  1, or 0 if the lease or the epoch is not ours, or 2 if commands wait, or it was used since:
 --          it goes on then
 if redis.call('GET', KEYS[3]) ~= ARGV[2] then return 0 end
@@ -54,6 +55,12 @@ if ARGV[4] == 'ended' then
   redis.call('ZREM', KEYS[5], ARGV[1])
 end
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'stm', ARGV[5]) end
+if ARGV[12] then
+  redis.call('DEL', KEYS[7])
+  for i = 12, #ARGV, 1000 do
+    redis.call('RPUSH', KEYS[7], unpack(ARGV, i, math.min(i + 999, #ARGV)))
+  end
+end
 redis.call('ZREM', KEYS[4], ARGV[1])
 -- A hash that once held a value of more than 64 bytes, as an intent is, takes three times the room
 -- until it is written anew.

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from kato_tasks.keys import Keys
 from kato_tasks.lives import Index
-from kato_tasks.models import Intent, Lease, Rest, SessionState
+from kato_tasks.models import Intent, JournalEntry, Lease, Rest, SessionState
 from kato_tasks.settings import Settings
 from kato_tasks.testing.store import Entry, MemoryStore
 
@@ -78,6 +78,8 @@ class MemoryLives:
                 self._unbind(lease.key, entry, how.state)
             if how.stm is not None:
                 entry.stm = how.stm
+            if how.journal:
+                entry.journal = [JournalEntry(payload=payload) for payload in how.journal]
             self._store.ready.pop(lease.key, None)
             if how.state is not None or entry.keep or entry.record_until is None:
                 entry.record_until = self._store.after(self._settings.retention)

@@ -267,6 +267,7 @@ class Side:
         how = Rest(
             state=states[step.size - 1],
             stm=[["a"], ["b"]] if step.size == 2 else None,
+            journal=[b"{}", b"{1}"] if step.size == 2 and step.flag else None,
             suspect="why" if step.flag and step.size == 1 else "",
             looks=_looks(step),
             unused_since=1 if step.flag and step.size == 3 else None,

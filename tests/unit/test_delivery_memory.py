@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from kato_tasks.delivery.batch import cut
-from kato_tasks.delivery.memory import STM_EVENTS, Memory, follow, learns, pattern_name, recall
+from kato_tasks.delivery.memory import (
+    STM_EVENTS,
+    Memory,
+    compacted,
+    follow,
+    learns,
+    pattern_name,
+    recall,
+)
 from kato_tasks.models import (
     Claim,
     Command,
@@ -209,3 +217,50 @@ def _felt(kato: FakeKato, session_id: str) -> list[object]:
     session = kato.sessions[session_id]
     observed = session.observed[len(session.observed) - session.time :]
     return [json.loads(one)["emotives"] for one in observed if json.loads(one).get("emotives")]
+
+
+JOURNALS = st.builds(
+    Journal,
+    entries=st.lists(
+        st.one_of(
+            st.builds(mark, st.integers(0, 3)),
+            st.builds(
+                lambda strings, joy: entry(
+                    *strings, **({} if joy is None else {"emotives": {"joy": joy}})
+                ),
+                st.lists(st.sampled_from("abc"), max_size=2),
+                st.none() | st.integers(0, 3),
+            ),
+        ),
+        max_size=30,
+    ).map(tuple),
+    cut=st.integers(0, 3),
+)
+
+
+@given(before=JOURNALS, after=JOURNALS)
+def test_a_compacted_journal_makes_the_same_memory_now_and_later(
+    before: Journal, after: Journal
+) -> None:
+    """Whatever is observed and learned after it."""
+    kept = compacted(before, max_bytes=10_000)
+    if kept is None:
+        return
+    less = Journal(entries=tuple(JournalEntry(payload=one) for one in kept), cut=before.cut)
+    assert recall(less) == recall(before)
+    later = [Journal(entries=(*one.entries, *after.entries), cut=one.cut) for one in (before, less)]
+    first, second = map(recall, later)
+    assert (first.events, first.time, first.exact) == (second.events, second.time, second.exact)
+    assert sum(map(len, second.replay)) <= sum(map(len, first.replay))
+
+
+def test_a_journal_is_compacted_where_that_takes_less_room() -> None:
+    learned = journal(entry("a" * 100, emotives={"joy": 1}), entry("b" * 100), mark(), entry("c"))
+    assert compacted(learned, max_bytes=1_000) == (
+        b'{"emotives":{"joy":1}}',
+        b"{}",
+        b'{"strings":["c"]}',
+    )
+    assert compacted(learned, max_bytes=20) is None
+    assert compacted(journal(entry("a"), entry("b")), max_bytes=1_000) is None
+    assert compacted(journal(), max_bytes=1_000) is None

@@ -411,3 +411,21 @@ def test_a_parked_one_is_left_to_the_person_who_unparks_it(world: World) -> None
     world.deliver_all()
     world.store.advance(LIMIT + 1)
     assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+
+
+def test_what_has_been_learned_takes_less_room_while_it_sleeps(world: World) -> None:
+    """Its emotives stay: the server's accumulators survive a learn (kato-api 4)."""
+    world.session().observe(["long" * 100], emotives={"joy": 0.5})
+    world.session().observe(["longer" * 100])
+    world.session().learn()
+    world.session().observe(["x"])
+    world.deliver_all()
+    world.store.advance(LIMIT + 1)
+    assert world.look_after(Index.IDLE) == Counter(hibernated=1)
+    held = [one.payload for one in world.store.entry("a").journal]
+    assert held == [b'{"emotives":{"joy":0.5}}', b"{}", *map(str.encode, strings("x"))]
+    world.session().observe(["y"])
+    world.deliver_all()
+    session = world.kato.sessions[world.record().session_id or ""]
+    assert [payload.decode() for payload in session.stm] == strings("x", "y")
+    assert session.time == 4
