@@ -108,6 +108,8 @@ class SessionState(StrEnum):
     """Known to us, with no session at a server yet."""
     HIBERNATED = "hibernated"
     """Put to sleep: its next use makes it anew of its journal."""
+    MIGRATING = "migrating"
+    """On its way to another instance; commands are accepted and delivered meanwhile."""
     DOUBT = "doubt"
     """Its last call may or may not have taken effect: a worker looks, as soon as it can."""
     PARKED = "parked"
@@ -507,6 +509,8 @@ class Switch:
         intent: A call that stays in doubt, as it stands towards the new session; None for none.
         lifetime: Seconds without a write after which the server forgets it; None if not known.
         looks: When somebody has to look at it.
+        instance: The instance it is on; None for the one that the session is on already.
+        learning: How the server learns by itself in it; None if that stays.
     """
 
     session_id: str
@@ -516,6 +520,40 @@ class Switch:
     intent: Intent | None = None
     lifetime: int | None = None
     looks: Looks = field(default_factory=Looks)
+    instance: str | None = None
+    learning: Learning | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Departure:
+    """A session that is about to move to another instance, as it is while deliveries go on.
+
+    Attributes:
+        spec: What it is made with.
+        session_id: The server's name for it; None while it has none.
+        learning: How the server learns by itself in it.
+        asleep: It was put to sleep.
+        journal: What made it what it is.
+    """
+
+    spec: SessionSpec
+    session_id: str | None
+    learning: Learning
+    asleep: bool
+    journal: Journal
+
+
+class NoMove(StrEnum):
+    """Why a session cannot begin to move."""
+
+    UNKNOWN = "unknown"
+    """No such session."""
+    ENDED = "ended"
+    """It has ended: nothing of it is anywhere."""
+    PARKED = "parked"
+    """Nothing is sent to it until somebody unparks it."""
+    MOVING = "moving"
+    """Somebody else is moving it."""
 
 
 class NoClaim(StrEnum):

@@ -102,6 +102,7 @@ _FIELDS: Final = (
     "ends_ms",
     "keep",
     "wrote_ms",
+    "moving_ms",
 )
 _STEP: Final = 500
 _LATENCY: Final = "latency:"
@@ -238,7 +239,9 @@ class RedisRegistry:
                 node=fields["node"].decode(),
                 instance=fields["instance"].decode(),
             ),
-            state=_wrong(parked, doubt) or state_of(step, life, now_ms, self._settings),
+            state=_wrong(parked, doubt)
+            or _moving(fields, now_ms)
+            or state_of(step, life, now_ms, self._settings),
             session_id=fields["sid"].decode() or None,
             time=int(fields["time"]),
             epoch=int(fields["epoch"]),
@@ -284,6 +287,10 @@ def _wrong(parked: str | None, doubt: str | None) -> SessionState | None:
     if parked is not None:
         return SessionState.PARKED
     return None if doubt is None else SessionState.DOUBT
+
+
+def _moving(fields: Mapping[str, Any], now_ms: int) -> SessionState | None:
+    return SessionState.MIGRATING if int(fields["moving_ms"] or 0) > now_ms else None
 
 
 def _text(value: bytes | None) -> str | None:

@@ -17,6 +17,7 @@ from kato_tasks.keys import PERMANENT
 from kato_tasks.lanes import Lanes, RedisLanes
 from kato_tasks.letters import DeadLetters, RedisDeadLetters
 from kato_tasks.lives import Lives, RedisLives
+from kato_tasks.moves import Moves, RedisMoves
 from kato_tasks.nodes import Nodes, RedisNodes
 from kato_tasks.registry import RedisRegistry, Registry
 from kato_tasks.schedule import RedisSchedule, Schedule
@@ -29,6 +30,7 @@ from kato_tasks.testing import (
     MemoryDeadLetters,
     MemoryLanes,
     MemoryLives,
+    MemoryMoves,
     MemoryNodes,
     MemoryRegistry,
     MemorySchedule,
@@ -154,6 +156,7 @@ def _may_stay(client: redis.Redis, name: str) -> bool:
 class Backend:
     lanes: Lanes
     lives: Lives
+    moves: Moves
     letters: DeadLetters
     registry: Registry
     views: Views
@@ -171,6 +174,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
         return Backend(
             lanes=MemoryLanes(memory, settings),
             lives=MemoryLives(memory, settings),
+            moves=MemoryMoves(memory),
             letters=MemoryDeadLetters(memory),
             registry=MemoryRegistry(memory, settings),
             views=MemoryViews(memory),
@@ -184,6 +188,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
     return Backend(
         lanes=RedisLanes(runner, settings),
         lives=RedisLives(runner, settings),
+        moves=RedisMoves(runner, settings),
         letters=RedisDeadLetters(runner, settings),
         registry=RedisRegistry(runner, settings),
         views=RedisViews(runner, settings),
@@ -214,6 +219,11 @@ def lanes(backend: Backend) -> Lanes:
 @pytest.fixture
 def lives(backend: Backend) -> Lives:
     return backend.lives
+
+
+@pytest.fixture
+def moves(backend: Backend) -> Moves:
+    return backend.moves
 
 
 @pytest.fixture

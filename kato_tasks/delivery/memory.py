@@ -7,7 +7,7 @@ memory that holds any is compared without them, and is not *exact*.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha1
@@ -85,6 +85,26 @@ def recall(journal: Journal) -> Memory:
             *(one.payload for one in observed[begin:]),
         ),
     )
+
+
+def with_head(memory: Memory, stm: Sequence[Sequence[str]] | None) -> Memory:
+    """Return a memory with the events that its journal, which is bounded, has no more."""
+    missing = 0 if stm is None else len(stm) - len(memory.events)
+    if stm is None or missing <= 0:
+        return memory
+    head = [list(event) for event in stm[:missing]]
+    told = tuple(_encoded({"strings": event}) for event in head)
+    return replace(
+        memory,
+        events=(*(tuple(sorted(event)) for event in head), *memory.events),
+        time=memory.time + missing,
+        replay=(*told, *memory.replay),
+    )
+
+
+def as_symbols(memory: Memory, stm: Sequence[Sequence[str]]) -> Memory:
+    """Return a memory whose events are replayed as the symbols that they were."""
+    return replace(memory, replay=tuple(_spoken(memory, stm)))
 
 
 def compacted(journal: Journal, *, max_bytes: int) -> tuple[bytes, ...] | None:
@@ -201,3 +221,19 @@ def _observe(memory: Memory, batch: Sequence[Command], learning: Learning) -> Me
         time=memory.time + len(observed),
         exact=memory.exact and not any(one.has_vectors for one in observed),
     )
+
+
+def _spoken(memory: Memory, stm: Sequence[Sequence[str]]) -> Iterator[bytes]:
+    events = iter(stm)
+    for payload in memory.replay:
+        if not adds_event(payload):
+            yield payload
+            continue
+        fields = json.loads(payload)
+        fields.pop("vectors", None)
+        fields["strings"] = next(events)
+        yield _encoded(fields)
+
+
+def _encoded(fields: Mapping[str, object]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

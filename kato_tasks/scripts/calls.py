@@ -247,11 +247,13 @@ def _read_entry(entry: bytes) -> JournalEntry:
     return JournalEntry(payload=rest)
 
 
-def _journal(reply: list[Any]) -> Journal | None:
-    if not reply:
-        return None
-    cut, entries = reply
+def read_journal(cut: int, entries: list[bytes]) -> Journal:
+    """Return the journal that these entries are."""
     return Journal(entries=tuple(map(_read_entry, entries)), cut=cut)
+
+
+def _journal(reply: list[Any]) -> Journal | None:
+    return read_journal(*reply) if reply else None
 
 
 _JOURNAL: Final = Script.load("journal", _journal)
@@ -279,7 +281,8 @@ def switch(keys: SessionKeys, lease: Lease, applied: int, to: Switch) -> Call[in
             *(lease.token, lease.epoch, applied),
             *(to.session_id, to.time, to.events, to.reason, intent, lease.key),
             to.lifetime or "",
-            *(delay(to.looks.idle), delay(to.looks.refresh)),
+            *(delay(to.looks.idle), delay(to.looks.refresh), to.instance or ""),
+            "" if to.learning is None else encode_learning(to.learning),
         ],
     )
 

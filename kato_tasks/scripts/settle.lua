@@ -17,7 +17,7 @@
 --     or   {1, epoch, next entries}; no entries: the lease was given back
 local session, lane, journal, key = KEYS[1], KEYS[2], KEYS[9], ARGV[1]
 if redis.call('GET', KEYS[3]) ~= ARGV[2] then return {0} end
-local s = redis.call('HMGET', session, 'epoch', 'applied', 'intent')
+local s = redis.call('HMGET', session, 'epoch', 'applied', 'intent', 'way_ms')
 local first, count = tonumber(ARGV[4]), tonumber(ARGV[5])
 if s[1] ~= ARGV[3] or tonumber(s[2]) + 1 ~= first or not s[3] then return {0} end
 local clock = redis.call('TIME')
@@ -74,6 +74,8 @@ end
 for i = 23, #ARGV, 2 do redis.call('HINCRBY', KEYS[8], ARGV[i], ARGV[i + 1]) end
 
 local more = tonumber(ARGV[16])
+-- Who moves the session waits for the lease, and has the lane taken up again.
+if s[4] and tonumber(s[4]) > now then more = 0 end
 local entries = {}
 if more > 0 then entries = redis.call('LRANGE', lane, 0, more - 1) end
 if #entries > 0 then

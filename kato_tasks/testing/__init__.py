@@ -9,6 +9,7 @@ from kato_tasks.testing.fakes import FakeCall, FakeKato, RecordingWake
 from kato_tasks.testing.lanes import MemoryLanes
 from kato_tasks.testing.letters import MemoryDeadLetters
 from kato_tasks.testing.lives import MemoryLives
+from kato_tasks.testing.moves import MemoryMoves
 from kato_tasks.testing.nodes import MemoryNodes
 from kato_tasks.testing.registry import MemoryRegistry
 from kato_tasks.testing.schedule import MemorySchedule
@@ -24,6 +25,7 @@ __all__ = [
     "MemoryDeadLetters",
     "MemoryLanes",
     "MemoryLives",
+    "MemoryMoves",
     "MemoryNodes",
     "MemoryRegistry",
     "MemorySchedule",

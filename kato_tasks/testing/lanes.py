@@ -33,6 +33,7 @@ from kato_tasks.models import (
 )
 from kato_tasks.naming import split_letter_id
 from kato_tasks.settings import Settings
+from kato_tasks.testing.moves import move_to
 from kato_tasks.testing.store import Entry, MemoryStore
 
 _OUTCOMES_KEPT: Final = 86_400.0
@@ -137,7 +138,8 @@ class MemoryLanes:
             if entry is None or not _is_next(entry, lease, settlement.first) or not entry.intent:
                 return None
             self._note(lease.key, entry, settlement)
-            commands = tuple(entry.commands[: settlement.more])
+            more = 0 if entry.way_until > self._store.now_ms else settlement.more
+            commands = tuple(entry.commands[:more])
             if commands:
                 entry.token_until = self._store.after(self._settings.lease)
                 self._store.ready[lease.key] = entry.token_until
@@ -170,9 +172,12 @@ class MemoryLanes:
             entry.intent_ms = 0 if to.intent is None else self._store.now_ms
             if to.intent is None:
                 entry.bind = None
+            if to.instance is not None and entry.spec and to.instance != entry.spec.instance:
+                move_to(self._store, entry, to.instance)
             if entry.sid != to.session_id:
                 self._count_switch(entry, to)
                 self._begin(lease.key, entry, to.lifetime, to.looks, earlier=True)
+            entry.learning = to.learning or entry.learning
             entry.sid, entry.time, entry.events = to.session_id, to.time, to.events
             entry.epoch += 1
             return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
@@ -311,7 +316,7 @@ class MemoryLanes:
             return Appended(groups=tuple(groups), wake=False)
         if anew:
             entry.spec, entry.state = request.spec, SessionState.NEW
-            entry.created_ms = self._store.now_ms
+            entry.created_ms, entry.home = self._store.now_ms, None
             entry.forget_life()
             entry.keep, entry.fresh_ms, entry.wrote_ms = request.keep_alive, 0, 0
             if past:
@@ -364,7 +369,7 @@ class MemoryLanes:
         if entry.state is SessionState.HIBERNATED:
             entry.state, entry.stm = SessionState.ACTIVE, None
             self._store.counts["woken"] += 1
-        else:
+        elif to.instance is None:
             entry.rehomed += 1
             self._store.counts["rehomed"] += 1
             entry.why = to.reason
@@ -484,6 +489,6 @@ def _conflict(entry: Entry, request: Append, now: int) -> SessionConflict | None
         ("node", entry.spec.node, request.node),
         ("instance", entry.spec.instance, request.instance),
     ):
-        if asked and asked != known:
+        if asked and asked not in (known, entry.home if name == "instance" else known):
             return SessionConflict(request.key, name, known, asked)
     return None

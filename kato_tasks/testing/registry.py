@@ -112,4 +112,6 @@ class MemoryRegistry:
             return SessionState.PARKED
         if entry.doubt or entry.suspect:
             return SessionState.DOUBT
+        if entry.moving_until > self._store.now_ms:
+            return SessionState.MIGRATING
         return state_of(entry.state, entry.life, self._store.now_ms, self._settings)

@@ -64,6 +64,10 @@ class Entry:
     replays: int = 0
     ruling: LearnDoubt | None = None
     bind: int | None = None
+    home: str | None = None
+    moving: str | None = None
+    moving_until: int = 0
+    way_until: int = 0
     events: int = 0
     learning: Learning = field(default_factory=Learning)
     commands: list[Command] = field(default_factory=list)

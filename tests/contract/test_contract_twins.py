@@ -34,10 +34,11 @@ from kato_tasks.models import (
     Settlement,
     Switch,
 )
+from kato_tasks.moves import Moves, RedisMoves
 from kato_tasks.registry import RedisRegistry, Registry
 from kato_tasks.scripts import Runner
 from kato_tasks.settings import Settings
-from kato_tasks.testing import MemoryLanes, MemoryLives, MemoryRegistry, MemoryStore
+from kato_tasks.testing import MemoryLanes, MemoryLives, MemoryMoves, MemoryRegistry, MemoryStore
 
 KEYS: Final = ("a", "b")
 NOBODY: Final = Claim(
@@ -73,9 +74,10 @@ groups = st.tuples(st.sampled_from("vwxyz"), st.sampled_from(COMMANDS), st.integ
 verbs = ("append", "append", "claim", "bind", "intend", "settle", "deliver", "deliver", "release")
 seldom = ("end", "park", "unpark", "switch", "journal", "withdraw", "renew", "overdue", "knows")
 lives = ("take", "rest", "look_after", "freshen", "keep", "suspect", "touch", "due")
+moves = ("depart", "on_the_way", "arrive", "relocate")
 steps = st.builds(
     Step,
-    verb=st.sampled_from((*verbs, *seldom, *lives)),
+    verb=st.sampled_from((*verbs, *seldom, *lives, *moves)),
     key=st.sampled_from(KEYS),
     groups=st.lists(groups, max_size=3).map(tuple),
     size=st.integers(1, 4),
@@ -91,6 +93,7 @@ class Side:
 
     lanes: Lanes
     lives: Lives
+    moves: Moves
     registry: Registry
     claims: dict[str, Claim] = field(default_factory=dict)
 
@@ -112,8 +115,14 @@ class Side:
         )
         spec = replace(SPEC, node=step.node or "n")
         alive = step.size == 1
+        named = "default" if step.size == 2 else None
         wanted = request(
-            step.key, *made, spec=spec, node=step.node, bind=step.flag, keep_alive=alive
+            *(step.key, *made),
+            spec=spec,
+            node=step.node,
+            instance=named,
+            bind=step.flag,
+            keep_alive=alive,
         )
         return [str(answer) for answer in self.lanes.append([wanted, wanted])]
 
@@ -235,6 +244,8 @@ class Side:
             intent=intent if step.flag else None,
             lifetime=step.size if step.size % 2 else None,
             looks=_looks(step),
+            instance="other" if step.size == 3 else None,
+            learning=Learning(limit=3) if step.size == 3 else None,
         )
         lease = self.lanes.switch(claimed.lease, claimed.applied, to)
         if lease is not None:
@@ -296,6 +307,25 @@ class Side:
         index = Index.IDLE if step.flag else Index.REFRESH
         return [set(keys) for keys in self.lives.due(index, most=step.size + 3)]
 
+    def _depart(self, step: Step) -> object:
+        return self.moves.depart(step.key, f"mover-{step.flag}", seconds=900.0)
+
+    def _on_the_way(self, step: Step) -> object:
+        give_way = 900.0 if step.size == 1 else None
+        token = f"mover-{step.flag}"
+        return self.moves.on_the_way(step.key, token, seconds=900.0, give_way=give_way)
+
+    def _arrive(self, step: Step) -> object:
+        return self.moves.arrive(step.key, f"mover-{step.flag}")
+
+    def _relocate(self, step: Step) -> object:
+        claimed = self._last(step)
+        place = f"place-{step.size}"
+        lease = self.moves.relocate(claimed.lease, claimed.applied, place, Learning(limit=7))
+        if lease is not None:
+            self.claims[step.key] = replace(claimed, lease=lease)
+        return lease and lease.epoch
+
     def _last(self, step: Step) -> Claim:
         return self.claims.get(step.key, NOBODY)
 
@@ -334,11 +364,13 @@ def both(store: redis.Redis, settings: Settings) -> tuple[Side, Side]:
         Side(
             lanes=MemoryLanes(memory, fresh),
             lives=MemoryLives(memory, fresh),
+            moves=MemoryMoves(memory),
             registry=MemoryRegistry(memory, fresh),
         ),
         Side(
             lanes=RedisLanes(runner, fresh),
             lives=RedisLives(runner, fresh),
+            moves=RedisMoves(runner, fresh),
             registry=RedisRegistry(runner, fresh),
         ),
     )
