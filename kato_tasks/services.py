@@ -16,6 +16,7 @@ from kato_tasks.lanes import RedisLanes, Wake
 from kato_tasks.letters import RedisDeadLetters
 from kato_tasks.lifecycle import Caretaker, look_after
 from kato_tasks.lives import Index, RedisLives
+from kato_tasks.moves import RedisMoves
 from kato_tasks.nodes import RedisNodes
 from kato_tasks.registry import RedisRegistry
 from kato_tasks.schedule import RedisSchedule
@@ -38,6 +39,7 @@ class Services:
         settings: The settings.
         lanes: The lanes.
         lives: How long sessions live.
+        moves: Which sessions are on their way to another instance.
         clock: Keeps the store's clock steady.
         letters: The dead letters.
         views: What stands in the lanes, for people to see.
@@ -64,6 +66,7 @@ class Services:
         runner = Runner(self._redis, settings.redis_url)
         self.lanes = RedisLanes(runner, settings)
         self.lives = RedisLives(runner, settings)
+        self.moves = RedisMoves(runner, settings)
         self.clock = SteadyClock(runner, settings)
         self.letters = RedisDeadLetters(runner, settings)
         self.views = RedisViews(runner, settings)

@@ -50,6 +50,7 @@ class Deliverer:
 
     Attributes:
         tools: All of that, as a turn works with it.
+        keeper: Renews leases meanwhile.
         stopping: True once no turn begins any more.
     """
 
@@ -64,7 +65,7 @@ class Deliverer:
         keeper: LeaseKeeper,
         settings: Settings,
     ) -> None:
-        self._keeper = keeper
+        self.keeper = keeper
         self.stopping = False
         self.tools = Tools(
             lanes=lanes,
@@ -98,7 +99,7 @@ class Deliverer:
             return _NOT_CLAIMED[claim]
         now = time.monotonic()
         work = Work(claim=claim, ends=now + tools.settings.turn, clock_ms=claim.now_ms - now * 1000)
-        with self._keeper.keeping(partial(tools.lanes.renew, claim.lease)):
+        with self.keeper.keeping(partial(tools.lanes.renew, claim.lease)):
             try:
                 tools.client(claim.spec.instance)
             except InvalidInput as error:
@@ -114,7 +115,7 @@ class Deliverer:
             return Turn.PAUSED
         with ExitStack() as stack:
             stack.callback(nodes.release, hold)
-            stack.enter_context(self._keeper.keeping(partial(nodes.renew, hold)))
+            stack.enter_context(self.keeper.keeping(partial(nodes.renew, hold)))
             return self._deliver(replace(work, hold=hold))
 
     def _deliver(self, work: Work) -> Turn:

@@ -1,0 +1,351 @@
+"""One session on its way: copied ahead, then the rest under its lease, verified and switched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from kato_tasks.deadlines import first_looks
+from kato_tasks.delivery import Deliverer, drop_session, is_memory, recall, seen_at
+from kato_tasks.delivery.insist import insist
+from kato_tasks.delivery.memory import Memory, as_symbols, with_head
+from kato_tasks.delivery.rehome import OtherSymbols, Unfaithful
+from kato_tasks.errors import KatoError
+from kato_tasks.instrumentation import logger
+from kato_tasks.kato import TIME_UNKNOWN, Cognition
+from kato_tasks.migration.copies import (
+    Copy,
+    can_go_on,
+    catch_up,
+    drop_copy,
+    give_config,
+    make_copy,
+    verify,
+    verify_percepts,
+)
+from kato_tasks.migration.kinship import Kinship
+from kato_tasks.migration.moved import How, Moved
+from kato_tasks.models import (
+    AnomalyPolicy,
+    Claim,
+    Departure,
+    Intent,
+    Kind,
+    Learning,
+    NoClaim,
+    SessionSpec,
+    Switch,
+)
+from kato_tasks.moves import Moves
+
+_FIRST_PAUSE: Final = 0.002
+_LONGEST_PAUSE: Final = 0.02
+_WAY: Final = 1.0
+"""Seconds for which turns give way to who waits for the lease."""
+_DOUBT: Final = "its last call is in doubt"
+_OTHER: Final = "its server has another memory of it"
+_NO_LEASE: Final = {
+    NoClaim.BUSY: "somebody was at work on it for long, or its last learn stays in doubt",
+    NoClaim.EMPTY: "its lane could not be claimed",
+    NoClaim.PARKED: "it was parked meanwhile",
+    NoClaim.UNKNOWN: "it is not known any more",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """Which session goes where.
+
+    Attributes:
+        key: The session key.
+        token: Names who moves it.
+        to: The instance.
+    """
+
+    key: str
+    token: str
+    to: str
+
+
+class _Lost(KatoError):
+    """Somebody else has taken the lane over."""
+
+    def __init__(self) -> None:
+        super().__init__("the move", "the lease of its lane was lost on the way")
+
+
+class Journey:
+    """One attempt at moving a session.
+
+    Args:
+        deliverer: Settles what is in doubt at the source, and has the tools of a delivery.
+        moves: Says which sessions are on their way.
+        kinship: Tells what two instances have in common.
+        route: Which session goes where.
+        note: Told of copies.
+
+    Attributes:
+        calls: HTTP calls that were made for it.
+    """
+
+    def __init__(
+        self,
+        deliverer: Deliverer,
+        moves: Moves,
+        kinship: Kinship,
+        route: Route,
+        note: Callable[[str | None], object],
+    ) -> None:
+        self.calls = 0
+        self._deliverer = deliverer
+        self._tools = deliverer.tools
+        self._moves = moves
+        self._kinship = kinship
+        self._route = route
+        self._note = note
+        self._target = self._tools.client(route.to)
+        self._copy: Copy | None = None
+        self._left: tuple[str, str] | None = None
+
+    def run(self, departure: Departure) -> Moved:
+        """Go all the way.
+
+        The source's session stays where it is until :meth:`leave`.
+
+        Raises:
+            KatoError: A server did not answer, or refused, or the lease was lost.
+            Unfaithful: The copy is not what it must be.
+        """
+        with ExitStack() as stack:
+            if not self._is_spared(departure):
+                self._hold_node(departure.spec, stack)
+                self._copy_ahead(departure)
+            claim = self._claim()
+            if isinstance(claim, NoClaim):
+                self.give_up()
+                return Moved(how=How.LATER, error=_NO_LEASE[claim], calls=self.calls)
+            stack.enter_context(
+                self._deliverer.keeper.keeping(partial(self._tools.lanes.renew, claim.lease))
+            )
+            return self._under_lease(claim)
+
+    def give_up(self) -> None:
+        """Delete the copy that nobody is bound to."""
+        if self._copy is not None:
+            drop_copy(self._target, self._copy.session_id)
+            self.calls += 1
+            self._forget_copy()
+
+    def leave(self) -> None:
+        """Delete the source's session, once nobody is bound to it any more."""
+        if self._left is not None:
+            instance, session_id = self._left
+            drop_session(self._tools.client(instance), session_id)
+            self.calls += 1
+
+    def _is_spared(self, departure: Departure) -> bool:
+        """Tell whether nothing has to be copied: no server has it, or both show the same."""
+        return departure.session_id is None or self._shares(departure.spec)
+
+    def _shares(self, spec: SessionSpec) -> bool:
+        return self._kinship.shares_store(spec.instance, self._route.to)
+
+    def _hold_node(self, spec: SessionSpec, stack: ExitStack) -> None:
+        there, nodes = replace(spec, instance=self._route.to), self._tools.nodes
+        hold = nodes.acquire(there, wait=self._tools.settings.node_wait)
+        if hold is None:
+            raise KatoError(
+                "the move", f"node {spec.node!r} at {self._route.to} has no call to spare"
+            )
+        stack.callback(nodes.release, hold)
+        stack.enter_context(self._deliverer.keeper.keeping(partial(nodes.renew, hold)))
+
+    # Ahead, while deliveries go on.
+
+    def _copy_ahead(self, departure: Departure) -> None:
+        # Asked now, it is known under the lease.
+        self._kinship.learning(self._route.to, departure.spec)
+        spec = replace(departure.spec, instance=self._route.to)
+        self._begin_copy(spec)
+        self._catch_up(recall(departure.journal).replay)
+
+    def _begin_copy(self, spec: SessionSpec) -> None:
+        self.give_up()
+        self._copy = make_copy(self._target, spec, self._route.key)
+        self.calls += self._copy.calls
+        self._note(self._copy.session_id)
+
+    def _catch_up(self, replay: tuple[bytes, ...]) -> Copy:
+        if self._copy is None:
+            raise _Lost
+        before = self._copy.calls
+        self._copy = catch_up(self._target, self._copy, replay)
+        self.calls += self._copy.calls - before
+        return self._copy
+
+    def _forget_copy(self) -> None:
+        self._copy = None
+        self._note(None)
+
+    # The lease.
+
+    def _claim(self) -> Claim | NoClaim:
+        """Take the lease; what is in doubt of a learn is settled at the source before."""
+        settings = self._tools.settings
+        until, pause = time.monotonic() + 2 * settings.lease + settings.turn, _FIRST_PAUSE
+        while True:
+            claim = self._tools.lanes.claim(self._route.key, most=1, idle=True)
+            if isinstance(claim, Claim) and not _may_have_learned(claim.intent):
+                return claim
+            if isinstance(claim, Claim):
+                self._settle_at_source(claim)
+            elif claim is not NoClaim.BUSY:
+                return claim
+            if time.monotonic() >= until:
+                return NoClaim.BUSY
+            self._ask_way()
+            time.sleep(pause)
+            pause = min(_LONGEST_PAUSE, pause * 1.5)
+
+    def _ask_way(self) -> None:
+        route, lease = self._route, self._tools.settings.lease
+        if not self._moves.on_the_way(route.key, route.token, seconds=lease, give_way=_WAY):
+            raise _Lost
+
+    def _settle_at_source(self, claim: Claim) -> None:
+        self._tools.lanes.release(claim.lease, doubt=_DOUBT)
+        self._deliverer.deliver(self._route.key)
+
+    # Under the lease.
+
+    def _under_lease(self, claim: Claim) -> Moved:
+        began, lease = time.monotonic(), claim.lease
+        try:
+            if claim.spec.instance == self._route.to:
+                return Moved(how=How.ALREADY, after=claim.session_id)
+            spared = claim.session_id is None or (_is_clean(claim) and self._shares(claim.spec))
+            after = self._relocate(claim) if spared else self._copy_and_switch(claim)
+        finally:
+            self._tools.lanes.release(lease, doubt="" if claim.intent is None else _DOUBT)
+        if not spared and claim.session_id is not None:
+            self._left = (claim.spec.instance, claim.session_id)
+        return Moved(
+            how=How.MOVED,
+            before=claim.session_id,
+            after=after,
+            pause=time.monotonic() - began,
+            calls=self.calls,
+            kept=self._left is not None,
+        )
+
+    def _relocate(self, claim: Claim) -> str | None:
+        """Change the binding alone; return the session that is bound."""
+        learning = self._kinship.learning(self._route.to, claim.spec)
+        lease = insist(
+            lambda: self._moves.relocate(claim.lease, claim.applied, self._route.to, learning)
+        )
+        self.give_up()
+        if lease is None:
+            raise _Lost
+        return claim.session_id
+
+    def _copy_and_switch(self, claim: Claim) -> str:
+        """Switch to a copy that has all; return the session that is bound."""
+        journal = self._tools.lanes.journal(claim.lease, claim.applied)
+        if journal is None:
+            raise _Lost
+        learning = self._kinship.learning(self._route.to, claim.spec)
+        if learning.limit and not self._target.can_configure:
+            raise Unfaithful(
+                "it would learn by itself while it is copied, and cannot be kept from it"
+            )
+        memory = recall(journal)
+        seen = self._trusted(claim, memory, self._look_at_source(claim))
+        if seen is not None:
+            memory = with_head(memory, seen.stm)
+        try:
+            copy = self._copied(claim, memory, seen)
+        except OtherSymbols:
+            memory = as_symbols(memory, seen.stm if seen is not None else ())
+            copy = self._copied(claim, memory, None)
+        if seen is not None and not journal.cut:
+            source = self._tools.client(claim.spec.instance)
+            verify_percepts(source, self._target, claim.session_id or "", copy)
+            self.calls += 2
+        give_config(self._target, copy, learning)
+        self._switch(claim, memory, copy, learning)
+        # From now on it is no copy to be removed.
+        self._copy = None
+        return copy.session_id
+
+    def _copied(self, claim: Claim, memory: Memory, seen: Cognition | None) -> Copy:
+        spec = replace(claim.spec, instance=self._route.to)
+        if self._copy is None or not can_go_on(self._copy, spec, memory.replay):
+            self._begin_copy(spec)
+        copy = self._catch_up(memory.replay)
+        self.calls += 1
+        verify(self._target, copy, memory, seen)
+        return copy
+
+    def _look_at_source(self, claim: Claim) -> Cognition | None:
+        """Return what the source shows of the session, if that says anything."""
+        if not _is_clean(claim):
+            return None
+        try:
+            self.calls += 1
+            return seen_at(self._tools.client(claim.spec.instance), claim.session_id or "")
+        except KatoError as error:
+            # Its journal says what it must be: a session can move away from a dead server.
+            facts = {"session": self._route.key, "reason": str(error)}
+            logger.warning("source not compared", extra=facts)
+            return None
+
+    def _trusted(self, claim: Claim, memory: Memory, seen: Cognition | None) -> Cognition | None:
+        """Return what the source shows; None if that is not what the journal says.
+
+        By the setting, the journal is what counts then, or the session stays.
+        """
+        whole = len(memory.events) == claim.events
+        if seen is None or (
+            is_memory(replace(memory, time=claim.time), seen)
+            if whole
+            else _ends(claim, memory, seen)
+        ):
+            return seen
+        logger.error("anomaly", extra={"session": self._route.key, "reason": _OTHER})
+        self._tools.lanes.count(self._route.key, {"anomalies": 1})
+        if self._tools.settings.anomaly is not AnomalyPolicy.REHOME:
+            raise Unfaithful(f"{_OTHER} than it must have")
+        return None
+
+    def _switch(self, claim: Claim, memory: Memory, copy: Copy, learning: Learning) -> None:
+        to = Switch(
+            session_id=copy.session_id,
+            time=memory.time,
+            events=len(memory.events),
+            reason=f"moved to {self._route.to}",
+            lifetime=copy.lifetime,
+            looks=first_looks(claim.spec, copy.lifetime, self._tools.settings),
+            instance=self._route.to,
+            learning=learning,
+        )
+        lease = insist(lambda: self._tools.lanes.switch(claim.lease, claim.applied, to))
+        if lease is None:
+            raise _Lost
+
+
+def _may_have_learned(intent: Intent | None) -> bool:
+    return intent is not None and (intent.kind is Kind.LEARN or intent.pattern is not None)
+
+
+def _is_clean(claim: Claim) -> bool:
+    return claim.intent is None and claim.suspect is None
+
+
+def _ends(claim: Claim, memory: Memory, seen: Cognition) -> bool:
+    timely = seen.time in (claim.time, TIME_UNKNOWN)
+    return timely and len(seen.stm) == claim.events and memory.ends(seen.stm)

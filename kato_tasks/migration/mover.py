@@ -1,0 +1,154 @@
+"""Moves one session to another instance while its commands go on (protocol, step 9)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from kato_tasks.delivery import Deliverer, LeaseKeeper
+from kato_tasks.delivery.rehome import Unfaithful
+from kato_tasks.errors import Final as Refusal
+from kato_tasks.errors import KatoError
+from kato_tasks.instrumentation import logger
+from kato_tasks.lanes import Wake
+from kato_tasks.migration.copies import drop_copy
+from kato_tasks.migration.journey import Journey, Route
+from kato_tasks.migration.kinship import Kinship
+from kato_tasks.migration.moved import How, Moved
+from kato_tasks.models import Departure, NoMove
+from kato_tasks.moves import Moves
+from kato_tasks.registry import Registry
+
+Note = Callable[[str | None], object]
+"""Told the id of a copy as soon as there is one, and None once there is none any more."""
+
+_NOT_BEGUN: Final = {
+    NoMove.UNKNOWN: (How.NOTHING, "there is no such session"),
+    NoMove.ENDED: (How.NOTHING, "it has ended"),
+    NoMove.PARKED: (How.FAILED, "it is parked: unpark it first (kato-tasks lanes unpark)"),
+    NoMove.MOVING: (How.LATER, "somebody else is moving it"),
+}
+
+
+def _unnoted(_: str | None) -> None:
+    """Note nothing."""
+
+
+class Mover:
+    """Moves sessions, one at a time.
+
+    Until the switch the source is bound, and each step can be repeated. A copy that was not bound
+    is removed.
+
+    Args:
+        deliverer: Settles what is in doubt at the source, and has the tools of a delivery.
+        moves: Says which sessions are on their way.
+        registry: Tells where a session is.
+        keeper: Renews leases meanwhile.
+        wake: Calls workers to a lane that goes on.
+    """
+
+    def __init__(
+        self,
+        deliverer: Deliverer,
+        *,
+        moves: Moves,
+        registry: Registry,
+        keeper: LeaseKeeper,
+        wake: Wake,
+    ) -> None:
+        self._deliverer = deliverer
+        self._tools = deliverer.tools
+        self._moves = moves
+        self._registry = registry
+        self._keeper = keeper
+        self._wake = wake
+        self.kinship = Kinship(client=self._tools.client)
+
+    @property
+    def stopping(self) -> bool:
+        """True once no move begins any more."""
+        return self._deliverer.stopping
+
+    def move(
+        self,
+        key: str,
+        to: str,
+        *,
+        keep: bool = False,
+        made: str | None = None,
+        note: Note = _unnoted,
+    ) -> Moved:
+        """Move a session to an instance.
+
+        Args:
+            key: The session key.
+            to: The instance.
+            keep: Leave the source's session where it is; else it is deleted after the switch.
+            made: A copy that an earlier attempt may have left at the target; it is deleted
+                unless it is bound.
+            note: Told of copies.
+
+        Returns:
+            What has become of it. ALREADY has the bound session as ``after``: an earlier attempt
+            may have moved it.
+
+        Raises:
+            UnknownInstance: No such instance is configured.
+            StoreUnavailable: The store did not answer. What was moved is moved; repeat the call.
+        """
+        watch = self._tools.watch
+        seconds = watch.ask(to)
+        if seconds > 0:
+            error = f"{to} does not answer; it is not called for another {seconds:.1f} s"
+            return Moved(how=How.LATER, error=error)
+        try:
+            self._clear_away(key, to, made, note)
+            return self._depart(key, to, note, keep=keep)
+        finally:
+            watch.done(to)
+
+    def _depart(self, key: str, to: str, note: Note, *, keep: bool) -> Moved:
+        token, seconds = secrets.token_hex(8), self._tools.settings.lease
+        departure = self._moves.depart(key, token, seconds=seconds)
+        if isinstance(departure, NoMove):
+            how, error = _NOT_BEGUN[departure]
+            return Moved(how=how, error=error)
+        route = Route(key=key, token=token, to=to)
+        journey = Journey(self._deliverer, self._moves, self.kinship, route, note)
+        try:
+            with self._keeper.keeping(partial(self._moves.on_the_way, key, token, seconds=seconds)):
+                moved = self._go(journey, route, departure)
+        finally:
+            if self._moves.arrive(key, token):
+                self._wake([key])
+        if moved.how is How.MOVED and not keep:
+            journey.leave()
+            moved = replace(moved, calls=journey.calls, kept=False)
+        return moved
+
+    def _go(self, journey: Journey, route: Route, departure: Departure) -> Moved:
+        if departure.spec.instance == route.to:
+            return Moved(how=How.ALREADY, after=departure.session_id)
+        try:
+            moved = journey.run(departure)
+        except (KatoError, Unfaithful) as error:
+            journey.give_up()
+            how = How.FAILED if isinstance(error, Refusal) else How.LATER
+            moved = Moved(how=how, error=str(error), calls=journey.calls)
+        facts = {"session": route.key, "to": route.to, "reason": moved.error}
+        logger.info("session moved" if moved.how is How.MOVED else "session not moved", extra=facts)
+        return moved
+
+    def _clear_away(self, key: str, to: str, made: str | None, note: Note) -> None:
+        """Delete what an earlier attempt has left over, if nobody is bound to it."""
+        client = self._tools.client(to)
+        if made is None:
+            return
+        record = self._registry.get(key)
+        if record is None or record.session_id != made:
+            drop_copy(client, made)
+        note(None)
