@@ -96,6 +96,79 @@ class UnknownSession(InvalidInput):
         self.key = key
 
 
+class UnknownMigration(InvalidInput):
+    """An id that no migration has.
+
+    Args:
+        migration: The id.
+        recent: The ids of the latest migrations.
+    """
+
+    def __init__(self, migration: str, recent: Sequence[str]) -> None:
+        known = ", ".join(recent) if recent else "there was none yet"
+        allowed = f"the id of a migration; the latest: {known}"
+        super().__init__("migration", f"{migration!r} is not known", allowed)
+        self.args = (migration, list(recent))
+        self.migration = migration
+
+
+class SessionsMigrating(InvalidInput):
+    """Sessions that are in a migration already.
+
+    Args:
+        count: How many.
+        first: One of their keys.
+        migration: The migration that has that one.
+    """
+
+    def __init__(self, count: int, first: str, migration: str) -> None:
+        others = "" if count == 1 else f" and {count - 1} more"
+        by = f"the migration {migration}" if migration else "another migration"
+        problem = f"{first!r}{others} cannot be taken: {by} has not done with it"
+        super().__init__("session", problem, f"wait for it, or cancel {by}")
+        self.args = (count, first, migration)
+        self.first = first
+        self.migration = migration
+
+
+class LedgerUnavailable(KatoTasksError):
+    """The ledger's database did not do what it was asked.
+
+    Args:
+        url: Where it is, without a password.
+        reason: What it said.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The ledger at {self.url} is not available: {self.reason}."
+
+
+class LedgerOutdated(KatoTasksError):
+    """The ledger's tables are not those of this release.
+
+    Args:
+        url: Where it is, without a password.
+        current: The revision that they have.
+        newest: The one that they need.
+    """
+
+    def __init__(self, url: str, current: str, newest: str) -> None:
+        super().__init__(url, current, newest)
+        self.url = url
+
+    def __str__(self) -> str:
+        url, current, newest = self.args
+        return (
+            f"The ledger at {url} has the revision {current} and needs {newest}; run "
+            "kato-tasks db upgrade."
+        )
+
+
 class SessionConflict(KatoTasksError):
     """A session key that is already in use with another node or instance.
 

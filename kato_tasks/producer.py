@@ -13,7 +13,7 @@ from kato_tasks.models import IdlePolicy, PredictionMode, SessionRecord
 from kato_tasks.services import Services
 from kato_tasks.sessions import Receipt, Session
 from kato_tasks.settings import Settings
-from kato_tasks.worker import CeleryWake, make_app
+from kato_tasks.worker import CeleryHire, CeleryWake, make_app
 
 
 class KatoTasks:
@@ -42,7 +42,9 @@ class KatoTasks:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or find_settings()
         self._app = make_app(self.settings)
-        self._services = Services(self.settings, CeleryWake(self._app, self.settings))
+        self._services = Services(
+            self.settings, CeleryWake(self._app, self.settings), CeleryHire(self._app)
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -13,19 +13,26 @@ from kato_tasks.connections import RedisConnections
 from kato_tasks.delivery import Deliverer, LeaseKeeper, sweep
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import RedisLanes, Wake
+from kato_tasks.ledger import Ledger
 from kato_tasks.letters import RedisDeadLetters
 from kato_tasks.lifecycle import Caretaker, look_after
 from kato_tasks.lives import Index, RedisLives
+from kato_tasks.migration import Hire, Migrations, Mover, Planner
 from kato_tasks.moves import RedisMoves
 from kato_tasks.nodes import RedisNodes
 from kato_tasks.registry import RedisRegistry
 from kato_tasks.schedule import RedisSchedule
 from kato_tasks.scripts import Runner, open_redis
 from kato_tasks.sessions import DeadLetterOffice, Intake, Oracle, Sessions, unpark
+from kato_tasks.sessions.specs import place
 from kato_tasks.settings import Settings
 from kato_tasks.views import RedisViews
 
 _RENEWALS_PER_LEASE = 3
+
+
+def _nobody(migration: str, hands: int) -> None:
+    """Send for nobody."""
 
 
 class Services:
@@ -34,6 +41,8 @@ class Services:
     Args:
         settings: What to connect to.
         wake: Calls workers to lanes with work.
+        hire: Has hands work on a migration; by default nobody is sent for, and the workers' sweep
+            sees to it.
 
     Attributes:
         settings: The settings.
@@ -53,9 +62,12 @@ class Services:
         office: Replays dead letters, or discards them.
         deliverer: Delivers lanes, for workers.
         caretaker: Looks after idle sessions, for workers.
+        ledger: The record of migrations.
+        mover: Moves one session at a time.
+        migrations: Moves many.
     """
 
-    def __init__(self, settings: Settings, wake: Wake) -> None:
+    def __init__(self, settings: Settings, wake: Wake, hire: Hire = _nobody) -> None:
         self.settings = settings
         self._wake = wake
         self._redis = open_redis(
@@ -92,6 +104,15 @@ class Services:
             settings=settings,
         )
         self.caretaker = Caretaker(self.deliverer.tools, self._keeper)
+        self.ledger = Ledger(settings.database_url)
+        self.mover = Mover(
+            self.deliverer,
+            moves=self.moves,
+            registry=self.registry,
+            keeper=self._keeper,
+            wake=wake,
+        )
+        self.migrations = _migrations(self, hire)
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +151,17 @@ class Services:
         self.clock.tick()
         return self.lives.due(index, most=self.settings.due_sessions)
 
+    def tend(self) -> int:
+        """Send hands to migrations that lost theirs, and delete sources kept for long enough.
+
+        Nothing is opened where no migration ever was.
+
+        Raises:
+            LedgerUnavailable: The ledger did not answer.
+            LedgerOutdated: Its tables are not those of this release.
+        """
+        return self.migrations.tend() if self.ledger.exists else 0
+
     def look_after(self, index: Index, keys: Sequence[str]) -> Mapping[str, int]:
         """Look at sessions that are due; how many there were of each outcome.
 
@@ -156,6 +188,7 @@ class Services:
     def close(self) -> None:
         """Close all connections. Idempotent."""
         self._keeper.close()
+        self.ledger.close()
         self.clients.close()
         self._redis.close()
 
@@ -177,3 +210,22 @@ def _sessions(services: Services, client: Callable[[str], KatoClient], wake: Wak
         longest_call=settings.longest_call,
     )
     return Sessions(intake=intake, oracle=oracle, registry=registry, settings=settings)
+
+
+def _migrations(services: Services, hire: Hire) -> Migrations:
+    settings, instances = services.settings, tuple(services.settings.instances)
+    planner = Planner(
+        settings,
+        registry=services.registry,
+        kinship=services.mover.kinship,
+        client=services.clients,
+        place=lambda node, away: place(node, [one for one in instances if one != away]),
+    )
+    return Migrations(
+        planner,
+        ledger=services.ledger,
+        mover=services.mover,
+        registry=services.registry,
+        hire=hire,
+        move_home=lambda _node, _to: None,
+    )

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     Attributes:
         redis_url: Our store: lanes, registry, leases. Redis >= 7 or Valkey.
         broker_url: Celery's broker; the store's URL if absent.
+        database_url: The ledger of migrations: ``sqlite:///FILE`` or ``postgresql://…``; a file of
+            this user's own if absent.
         instances: KATO servers by name, as ``name=url,name=url`` or a JSON object.
         dialects: How instances speak, ``v3`` or ``guide``, as ``name=dialect``; the others are
             asked.
@@ -110,6 +112,7 @@ class Settings(BaseSettings):
 
     redis_url: Annotated[str, Field(repr=False)] = "redis://127.0.0.1:6379/0"
     broker_url: Annotated[str, Field(repr=False)] = ""
+    database_url: Annotated[str, Field(repr=False)] = ""
     instances: Annotated[Mapping[str, str], NoDecode] = Field(
         default_factory=lambda: {"default": "http://127.0.0.1:8000"}, repr=False
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from itertools import count
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -50,6 +51,25 @@ def config_from(text: str | None) -> dict[str, JsonValue] | None:
     if not isinstance(config, dict):
         raise InvalidInput("config", f"is {text!r}", "a JSON object")
     return config
+
+
+def keys_from(file: Path) -> tuple[str, ...]:
+    """Return the session keys of a file: one on each line; empty lines count for nothing.
+
+    Raises:
+        InvalidInput: It cannot be read, is no text, or has no key.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"{str(file)!r} cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise InvalidInput(
+            "--file", problem, "a text file with a session key on each line"
+        ) from None
+    keys = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not keys:
+        raise InvalidInput("--file", f"{str(file)!r} has no key", "a session key on each line")
+    return keys
 
 
 def _has_name(part: str) -> bool:

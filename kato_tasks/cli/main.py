@@ -15,6 +15,7 @@ from kato_tasks.cli.doctor import doctor
 from kato_tasks.cli.ingest import ingest
 from kato_tasks.cli.instances import instances
 from kato_tasks.cli.lanes import lanes
+from kato_tasks.cli.migrate import migrate
 from kato_tasks.cli.output import complain, exit_code, print_json
 from kato_tasks.cli.processes import beat, devserver, flower, worker
 from kato_tasks.cli.schedule import schedule
@@ -59,6 +60,7 @@ for command in (
     lanes,
     dead_letters,
     instances,
+    migrate,
     schedule,
     doctor,
     devserver,

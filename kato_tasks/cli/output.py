@@ -19,6 +19,7 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +28,8 @@ from kato_tasks.errors import (
     InvalidInput,
     KatoError,
     KatoTasksError,
+    LedgerOutdated,
+    LedgerUnavailable,
     SessionConflict,
     StoreUnavailable,
     WaitTimeout,
@@ -44,6 +47,8 @@ _CODES: Final[tuple[tuple[type[KatoTasksError], int], ...]] = (
     (StoreUnavailable, UNAVAILABLE),
     (KatoError, UNAVAILABLE),
     (StackError, UNAVAILABLE),
+    (LedgerUnavailable, UNAVAILABLE),
+    (LedgerOutdated, UNAVAILABLE),
     (WaitTimeout, TIMED_OUT),
 )
 
@@ -130,11 +135,12 @@ def _cell(value: object) -> str:
 
 
 @contextmanager
-def progress(*, shown: bool) -> Iterator[Told]:
+def progress(*, shown: bool, ends: bool = False) -> Iterator[Told]:
     """Show the progress of long work on standard error.
 
     Args:
         shown: False to show nothing, for ``--json``.
+        ends: Show in about how much time it will be done.
 
     Yields:
         What is told: the step, how much is done, how much there is (0 if nobody knows).
@@ -148,6 +154,7 @@ def progress(*, shown: bool) -> Iterator[Told]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        *((TextColumn("left"), TimeRemainingColumn()) if ends else ()),
     )
     with Progress(*columns, console=errors(), transient=True) as bar:
         task = bar.add_task("starting", total=None)

@@ -116,6 +116,7 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
         f"{PREFIX}BROKER_URL": broker_url,
         f"{PREFIX}INSTANCES": json.dumps(dict(instances)),
     }
+    environment.setdefault(f"{PREFIX}DATABASE_URL", f"sqlite:///{data_dir / 'ledger.db'}")
     settings = settings_from(environment)
     numbers = range(1, workers + 1)
     specs += [_worker(data_dir, number, environment, patience) for number in numbers]

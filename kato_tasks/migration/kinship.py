@@ -64,6 +64,15 @@ class Kinship:
         """
         return learning_of({**self._defaults(instance), **spec.config})
 
+    def probe(self, instance: str) -> None:
+        """See that a server makes and deletes a session.
+
+        Raises:
+            KatoError: It does not.
+        """
+        client = self.client(instance)
+        client.discard_session(_make(client))
+
     def _defaults(self, instance: str) -> Mapping[str, JsonValue]:
         with self._lock:
             known = self._configs.get(instance)

@@ -13,6 +13,7 @@ from kato_tasks.delivery.rehome import Unfaithful
 from kato_tasks.errors import Final as Refusal
 from kato_tasks.errors import KatoError
 from kato_tasks.instrumentation import logger
+from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import Wake
 from kato_tasks.migration.copies import drop_copy
 from kato_tasks.migration.journey import Journey, Route
@@ -67,6 +68,14 @@ class Mover:
         self._keeper = keeper
         self._wake = wake
         self.kinship = Kinship(client=self._tools.client)
+
+    def client(self, instance: str) -> KatoClient:
+        """Return the client of an instance.
+
+        Raises:
+            UnknownInstance: No such instance is configured.
+        """
+        return self._tools.client(instance)
 
     @property
     def stopping(self) -> bool:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from kato_tasks.worker.celery_app import make_app
+from kato_tasks.worker.hire import CeleryHire
 from kato_tasks.worker.wake import CeleryWake
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     app: Celery
     """The app of this process's settings; nothing is connected by it."""
 
-__all__ = ["CeleryWake", "app", "make_app"]
+__all__ = ["CeleryHire", "CeleryWake", "app", "make_app"]
 
 _made_once = cache(make_app)
 

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from kato_tasks.errors import InvalidInput
+from kato_tasks.migration import Request
 from kato_tasks.models import IdlePolicy, PredictionMode
 from kato_tasks.naming import check_key
 from kato_tasks.observations import Observation, explain
+from kato_tasks.sessions import Wanted
 
 MAX_FAN_OUT = 10_000
 _LAX: Final = Field(strict=False)
@@ -107,6 +109,46 @@ class PredictArguments(_Arguments):
     key: Annotated[str, AfterValidator(check_key)]
     after: int | None = Field(default=None, ge=0)
     timeout: float = Field(default=30.0, gt=0, le=300)
+
+
+class MoveArguments(_Arguments):
+    """One session, and the instance that it is to move to."""
+
+    key: Annotated[str, AfterValidator(check_key)]
+    target: str
+    keep_for: float = 0.0
+    accept_empty_node: bool = False
+
+
+class MigrateArguments(_Arguments):
+    """The fields of :class:`kato_tasks.migration.Request`."""
+
+    source: str
+    target: str | None = None
+    node: str | None = None
+    tags: list[str] = Field(default_factory=list)
+    prefix: str = ""
+    keys: list[Annotated[str, AfterValidator(check_key)]] = Field(default_factory=list)
+    parallel: int = 4
+    rate: float | None = None
+    keep_for: float = 0.0
+    accept_empty_node: bool = False
+    most_failures: float = 0.1
+
+    def request(self) -> Request:
+        """Return them as a request."""
+        wanted = Wanted(tags=frozenset(self.tags), node=self.node, prefix=self.prefix)
+        return Request(
+            source=self.source,
+            target=self.target,
+            wanted=wanted,
+            keys=tuple(self.keys),
+            parallel=self.parallel,
+            rate=self.rate,
+            keep_for=self.keep_for,
+            accept_empty_node=self.accept_empty_node,
+            most_failures=self.most_failures,
+        )
 
 
 A = TypeVar("A", bound=_Arguments)

@@ -31,7 +31,14 @@ def make_app(settings: Settings | None = None) -> Celery:
             (and so ``celery -b``) do not change it.
     """
     settings = settings or Settings.load()
-    app = Celery("kato_tasks", include=["kato_tasks.worker.tasks", "kato_tasks.worker.signals"])
+    app = Celery(
+        "kato_tasks",
+        include=[
+            "kato_tasks.worker.tasks",
+            "kato_tasks.worker.migration_tasks",
+            "kato_tasks.worker.signals",
+        ],
+    )
     app.conf.update(_configuration(settings))
     pin(app)
     # Not in app.conf: what is there is shown by ``celery inspect conf`` and by Flower.

@@ -14,7 +14,7 @@ class Queue(StrEnum):
     BULK = "bulk"
     """Tasks of producers that speak Celery; their arguments are the payload."""
     MAINTENANCE = "maintenance"
-    """What beat schedules."""
+    """What beat schedules, and the hands of migrations."""
 
 
 CREATE_SESSION: Final = "kato_tasks.create_session"
@@ -29,6 +29,10 @@ DELIVER: Final = "kato_tasks.deliver"
 SWEEP: Final = "kato_tasks.sweep"
 REFRESH_TTLS: Final = "kato_tasks.refresh_ttls"
 CLEANUP_IDLE: Final = "kato_tasks.cleanup_idle"
+MIGRATE_SESSION: Final = "kato_tasks.migrate_session"
+MIGRATE_ALL: Final = "kato_tasks.migrate_all"
+MIGRATE_HAND: Final = "kato_tasks.migrate_hand"
+MIGRATE_FINISH: Final = "kato_tasks.migrate_finish"
 
 QUEUE_OF: Final = {
     CREATE_SESSION: Queue.BULK,
@@ -43,4 +47,8 @@ QUEUE_OF: Final = {
     SWEEP: Queue.MAINTENANCE,
     REFRESH_TTLS: Queue.MAINTENANCE,
     CLEANUP_IDLE: Queue.MAINTENANCE,
+    MIGRATE_SESSION: Queue.BULK,
+    MIGRATE_ALL: Queue.BULK,
+    MIGRATE_HAND: Queue.MAINTENANCE,
+    MIGRATE_FINISH: Queue.MAINTENANCE,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from celery import signals
 from celery.utils.log import ColorFormatter
@@ -13,6 +13,8 @@ from kato_tasks.instrumentation import FactsFormatter
 from kato_tasks.worker import process
 from kato_tasks.worker.sweeper import Sweeper
 
+_TEND_INTERVAL: Final = 3.0
+"""Seconds between two looks for migrations that lost their hands."""
 _running: list[Sweeper] = []
 
 
@@ -30,9 +32,13 @@ def start_sweeper(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
     opened = process.services(sender.app)
     if opened.settings.ready_file:
         Path(opened.settings.ready_file).touch()
-    sweeper = Sweeper(opened.sweep, opened.settings.sweep_interval)
-    sweeper.start()
-    _running.append(sweeper)
+    for sweep, interval in (
+        (opened.sweep, opened.settings.sweep_interval),
+        (opened.tend, _TEND_INTERVAL),
+    ):
+        sweeper = Sweeper(sweep, interval)
+        sweeper.start()
+        _running.append(sweeper)
 
 
 @signals.worker_shutting_down.connect

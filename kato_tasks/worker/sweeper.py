@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable
 
-from kato_tasks.errors import StoreUnavailable
+from kato_tasks.errors import LedgerOutdated, LedgerUnavailable, StoreUnavailable
 from kato_tasks.instrumentation import logger
 
 
@@ -37,7 +37,7 @@ class Sweeper:
         while not self._stopped.wait(self._interval * random.uniform(0.8, 1.2)):  # noqa: S311
             try:
                 self._sweep()
-            except StoreUnavailable as error:
+            except (StoreUnavailable, LedgerUnavailable, LedgerOutdated) as error:
                 logger.warning("sweep failed", extra={"reason": str(error)})
             except Exception:  # noqa: BLE001 - without this thread nothing would be recovered
                 logger.exception("sweep failed")

@@ -1,0 +1,31 @@
+"""The ledger: the SQL record of migrations, item by item.
+
+The only package that speaks SQL. :mod:`.entries` has its values, :mod:`.tables` its tables,
+:mod:`.database` the engine, :mod:`.schema` the revisions, :mod:`.ledger` the verbs.
+"""
+
+from kato_tasks.ledger.entries import (
+    Item,
+    ItemState,
+    Migration,
+    MigrationState,
+    NewItem,
+    NewMigration,
+    Outcome,
+    Tally,
+)
+from kato_tasks.ledger.ledger import Ledger
+from kato_tasks.ledger.schema import Revisions
+
+__all__ = [
+    "Item",
+    "ItemState",
+    "Ledger",
+    "Migration",
+    "MigrationState",
+    "NewItem",
+    "NewMigration",
+    "Outcome",
+    "Revisions",
+    "Tally",
+]

@@ -1,0 +1,605 @@
+"""The verbs of the ledger. Every one is one transaction, and may be repeated."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from kato_tasks.errors import (
+    InvalidInput,
+    LedgerOutdated,
+    SessionsMigrating,
+    UnknownMigration,
+)
+from kato_tasks.ledger.database import Database
+from kato_tasks.ledger.entries import (
+    Item,
+    ItemState,
+    Migration,
+    MigrationState,
+    NewItem,
+    NewMigration,
+    Outcome,
+    Tally,
+)
+from kato_tasks.ledger.schema import Revisions, revisions, upgrade
+from kato_tasks.ledger.tables import items, migrations
+
+_STEP: Final = 1_000
+"""How many items are written, or read, at a time."""
+_RECENT: Final = 3
+_OPEN: Final = (ItemState.PENDING, ItemState.MOVING)
+
+
+class Ledger:
+    """The migrations of one database. Thread-safe, but not across a fork; opens at its first use.
+
+    Every verb may raise LedgerUnavailable, and LedgerOutdated where the tables of a server are not
+    those of this release. The tables of a file are brought to it at the first use.
+
+    Args:
+        url: The database; ``""`` for a file of this user's own.
+        now: The clock, epoch seconds.
+
+    Raises:
+        InvalidInput: The URL is none of a database that can be a ledger.
+    """
+
+    def __init__(self, url: str = "", *, now: Callable[[], float] = time.time) -> None:
+        self._database = Database(url)
+        self._now = now
+        self._lock = threading.Lock()
+        self._is_current = False
+
+    @property
+    def exists(self) -> bool:
+        """False if it is a file that nobody has made yet: there is no migration."""
+        return self._database.exists
+
+    @property
+    def shown(self) -> str:
+        """Where it is, without a password."""
+        return self._database.shown
+
+    def close(self) -> None:
+        """Close all connections. Idempotent."""
+        self._database.close()
+
+    def revisions(self) -> Revisions:
+        """Return which revision the tables have, and which they need."""
+        return revisions(self._database)
+
+    def upgrade(self) -> Revisions:
+        """Bring the tables to the newest revision; return which they had."""
+        before = self.revisions()
+        if not before.up_to_date:
+            upgrade(self._database)
+        return before
+
+    # What people and tasks begin and end.
+
+    def create(self, new: NewMigration, wanted: Iterable[NewItem]) -> Migration:
+        """Begin a migration.
+
+        Args:
+            new: It.
+            wanted: Its items, each key once; they are written as they come.
+
+        Raises:
+            InvalidInput: There is no item; nothing is written.
+            SessionsMigrating: A session is in another migration; nothing is written.
+        """
+        now = self._now()
+        name = _name(now)
+        fields = {field: getattr(new, field) for field in _NEW}
+        fields |= {"id": name, "state": MigrationState.RUNNING.value, "reason": "", "total": 0}
+        fields |= {"created_at": now, "beat_at": now, "wanted": dict(new.wanted)}
+        try:
+            with self._writing() as connection:
+                connection.execute(insert(migrations).values(fields))
+                total = _write_items(connection, name, wanted)
+                if not total:
+                    raise InvalidInput("the migration", "has no session", "at least one")
+                connection.execute(
+                    update(migrations).where(migrations.c.id == name).values(total=total)
+                )
+        except _Taken as taken:
+            raise self._taken(taken.keys) from None
+        return self.get(name)
+
+    def cancel(
+        self,
+        migration: str,
+        *,
+        state: MigrationState = MigrationState.CANCELLED,
+        reason: str = "",
+    ) -> bool:
+        """Have no further item taken.
+
+        Args:
+            migration: The migration.
+            state: CANCELLED, or STOPPED if it does so by itself.
+            reason: Why it does.
+
+        Returns:
+            False if it was not running.
+        """
+        with self._writing() as connection:
+            changed = connection.execute(
+                update(migrations)
+                .where(_is(migration), migrations.c.state == MigrationState.RUNNING)
+                .values(state=state.value, reason=reason, ended_at=self._now())
+            )
+            if not changed.rowcount:
+                return False
+            connection.execute(
+                update(items)
+                .where(items.c.migration == migration, items.c.state == ItemState.PENDING)
+                .values(state=ItemState.CANCELLED.value, until=0.0)
+            )
+            return True
+
+    def resume(self, migration: str, *, failed: bool = True) -> bool:
+        """Have items taken again that were cancelled.
+
+        Args:
+            migration: The migration.
+            failed: Those that failed, too.
+
+        Returns:
+            False if nothing is left to do.
+
+        Raises:
+            SessionsMigrating: A session is in another migration by now; nothing has changed.
+        """
+        states = [ItemState.CANCELLED, *([ItemState.FAILED] if failed else [])]
+        with self._writing() as connection:
+            keys = _keys(connection, migration, states)
+            taken = _in_others(connection, migration, keys)
+            if not taken:
+                return self._resume(connection, migration, states)
+        raise self._taken(taken)
+
+    def finish(self, migration: str) -> bool:
+        """Note that a running migration is done, if it is; True for one caller."""
+        left = (
+            select(items.c.position)
+            .where(items.c.migration == migration, items.c.state.in_(_OPEN))
+            .exists()
+        )
+        with self._writing() as connection:
+            changed = connection.execute(
+                update(migrations)
+                .where(_is(migration), migrations.c.state == MigrationState.RUNNING, ~left)
+                .values(state=MigrationState.DONE.value, ended_at=self._now())
+            )
+            return bool(changed.rowcount)
+
+    # What is read.
+
+    def get(self, migration: str) -> Migration:
+        """Return a migration.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+        """
+        with self._reading() as connection:
+            found = connection.execute(select(migrations).where(_is(migration))).one_or_none()
+        if found is None:
+            raise UnknownMigration(migration, [one.id for one in self.recent(limit=_RECENT)])
+        return _migration(found)
+
+    def recent(self, *, limit: int) -> list[Migration]:
+        """Return the latest migrations, the newest first."""
+        newest = select(migrations).order_by(migrations.c.created_at.desc()).limit(limit)
+        return self._migrations(newest)
+
+    def running(self) -> list[Migration]:
+        """Return the migrations that hands work on."""
+        return self._migrations(
+            select(migrations).where(migrations.c.state == MigrationState.RUNNING)
+        )
+
+    def tally(self, migration: str) -> Tally:
+        """Return how many items are in each state."""
+        counted = (
+            select(items.c.state, func.count())
+            .where(items.c.migration == migration)
+            .group_by(items.c.state)
+        )
+        with self._reading() as connection:
+            return Tally(**dict(connection.execute(counted).tuples().all()))
+
+    def items(
+        self,
+        migration: str,
+        *,
+        states: Collection[ItemState] = (),
+        after: int = -1,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        """Return items by their position, read in bounded steps.
+
+        Args:
+            migration: The migration.
+            states: Only those in one of these; all if there are none.
+            after: Only those beyond this position.
+            limit: Most items; None for all.
+        """
+        left = limit
+        while left is None or left > 0:
+            step = _STEP if left is None else min(_STEP, left)
+            found = self._items(migration, states, after, step)
+            yield from found
+            if len(found) < step:
+                return
+            after = found[-1].position
+            left = None if left is None else left - len(found)
+
+    def rolled_back_by(self, migration: str) -> str | None:
+        """Return the latest migration that undoes this one; None if there is none."""
+        undo = (
+            select(migrations.c.id)
+            .where(migrations.c.rolls_back == migration)
+            .order_by(migrations.c.created_at.desc())
+            .limit(1)
+        )
+        with self._reading() as connection:
+            return connection.execute(undo).scalar_one_or_none()
+
+    # What hands do.
+
+    def claim(self, migration: str, by: str, *, most: int, seconds: float) -> list[Item]:
+        """Take items of a running migration: those that wait, and those that a dead hand had.
+
+        Args:
+            migration: The migration.
+            by: Who takes them.
+            most: Most items.
+            seconds: For how long they are this hand's own, unless it renews that.
+        """
+        now = self._now()
+        running = (
+            select(migrations.c.id)
+            .where(_is(migration), migrations.c.state == MigrationState.RUNNING)
+            .exists()
+        )
+        free = (
+            select(items.c.position)
+            .where(
+                items.c.migration == migration,
+                or_(
+                    items.c.state == ItemState.PENDING,
+                    and_(items.c.state == ItemState.MOVING, items.c.until <= now),
+                ),
+                items.c.until <= now,
+                running,
+            )
+            .order_by(items.c.attempts, items.c.position)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        with self._writing() as connection:
+            positions = list(connection.execute(free).scalars())
+            if not positions:
+                return []
+            _beat(connection, migration, now)
+            taken = connection.execute(
+                update(items)
+                .where(items.c.migration == migration, items.c.position.in_(positions))
+                .values(
+                    state=ItemState.MOVING.value,
+                    claimed_by=by,
+                    until=now + seconds,
+                    attempts=items.c.attempts + 1,
+                    began_at=func.coalesce(items.c.began_at, now),
+                )
+                .returning(*items.c)
+            )
+            return sorted(map(_item, taken), key=lambda one: (one.attempts, one.position))
+
+    def renew(self, migration: str, by: str, *, seconds: float) -> MigrationState:
+        """Say that a hand is at work; answers what has become of the migration.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+        """
+        now = self._now()
+        with self._writing() as connection:
+            _beat(connection, migration, now)
+            connection.execute(update(items).where(_has(migration, by)).values(until=now + seconds))
+        return self.get(migration).state
+
+    def note_made(self, migration: str, key: str, by: str, session_id: str | None) -> bool:
+        """Note a copy that nobody is bound to; False if the item is not this hand's any more."""
+        with self._writing() as connection:
+            noted = connection.execute(
+                update(items).where(_has(migration, by), items.c.key == key).values(made=session_id)
+            )
+            return bool(noted.rowcount)
+
+    def settle(self, migration: str, by: str, outcomes: Collection[Outcome]) -> int:
+        """Note outcomes.
+
+        An item that was taken from this hand meanwhile keeps what it has; but that a session was
+        moved is noted whoever says so: its binding is switched.
+
+        Returns:
+            How many were noted.
+        """
+        now = self._now()
+        with self._writing() as connection:
+            return sum(_settle(connection, migration, by, one, now) for one in outcomes)
+
+    def give_back(self, migration: str, by: str) -> int:
+        """Have others take what a hand has not moved; how many items those are."""
+        with self._writing() as connection:
+            running = connection.execute(select(migrations.c.state).where(_is(migration))).scalar()
+            goes_on = running == MigrationState.RUNNING
+            state = ItemState.PENDING if goes_on else ItemState.CANCELLED
+            given = connection.execute(
+                update(items)
+                .where(_has(migration, by))
+                .values(
+                    state=state.value, claimed_by=None, until=0.0, attempts=items.c.attempts - 1
+                )
+            )
+            return given.rowcount
+
+    # What the sweep does.
+
+    def beat(self, migration: str, *, older: float) -> bool:
+        """Take the right to look after a migration that gave no sign of life for so many seconds.
+
+        Returns:
+            True for one caller; for the others it has just given one.
+        """
+        now = self._now()
+        with self._writing() as connection:
+            taken = connection.execute(
+                update(migrations)
+                .where(
+                    _is(migration),
+                    migrations.c.state == MigrationState.RUNNING,
+                    migrations.c.beat_at < now - older,
+                )
+                .values(beat_at=now)
+            )
+            return bool(taken.rowcount)
+
+    def kept(self, *, due: bool, limit: int) -> list[Item]:
+        """Return items whose source is kept; ``due``: only those whose time is over."""
+        wanted = select(items).where(items.c.kept_until.is_not(None))
+        if due:
+            wanted = wanted.where(items.c.kept_until <= self._now())
+        with self._reading() as connection:
+            found = connection.execute(wanted.order_by(items.c.kept_until).limit(limit))
+            return list(map(_item, found))
+
+    def kept_gone(self, migration: str, key: str) -> None:
+        """Note that a source is kept no longer."""
+        with self._writing() as connection:
+            connection.execute(
+                update(items)
+                .where(items.c.migration == migration, items.c.key == key)
+                .values(kept_until=None)
+            )
+
+    # How.
+
+    def _resume(
+        self, connection: Connection, migration: str, states: Collection[ItemState]
+    ) -> bool:
+        again = connection.execute(
+            update(items)
+            .where(items.c.migration == migration, items.c.state.in_(states))
+            .values(state=ItemState.PENDING.value, error="", until=0.0, attempts=0, ended_at=None)
+        )
+        left = select(items.c.position).where(
+            items.c.migration == migration, items.c.state.in_(_OPEN)
+        )
+        if not again.rowcount and connection.execute(left.limit(1)).first() is None:
+            return False
+        connection.execute(
+            update(migrations)
+            .where(_is(migration))
+            .values(
+                state=MigrationState.RUNNING.value, reason="", ended_at=None, beat_at=self._now()
+            )
+        )
+        return True
+
+    def _taken(self, keys: Collection[str]) -> SessionsMigrating:
+        """Return the error that says in which migration sessions are."""
+        first = next(iter(keys), "")
+        holder = (
+            select(items.c.migration).where(items.c.key == first, items.c.state.in_(_OPEN)).limit(1)
+        )
+        with self._reading() as connection:
+            by = connection.execute(holder).scalar_one_or_none()
+        return SessionsMigrating(len(keys), first, by or "")
+
+    def _items(
+        self, migration: str, states: Collection[ItemState], after: int, limit: int
+    ) -> list[Item]:
+        wanted = select(items).where(items.c.migration == migration, items.c.position > after)
+        if states:
+            wanted = wanted.where(items.c.state.in_(list(states)))
+        with self._reading() as connection:
+            found = connection.execute(wanted.order_by(items.c.position).limit(limit))
+            return list(map(_item, found))
+
+    def _migrations(self, wanted: Select[Any]) -> list[Migration]:
+        with self._reading() as connection:
+            return list(map(_migration, connection.execute(wanted)))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        self._see_to_tables()
+        with self._database.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        self._see_to_tables()
+        with self._database.writing() as connection:
+            yield connection
+
+    def _see_to_tables(self) -> None:
+        """See once that the tables are of this release."""
+        with self._lock:
+            if self._is_current:
+                return
+            if self._database.is_file:
+                self.upgrade()
+            else:
+                found = self.revisions()
+                if not found.up_to_date:
+                    raise LedgerOutdated(self.shown, found.current or "none", found.newest)
+            self._is_current = True
+
+
+class _Taken(Exception):
+    """Sessions are in another migration."""
+
+    def __init__(self, keys: Collection[str]) -> None:
+        super().__init__(keys)
+        self.keys = keys
+
+
+_NEW: Final = (
+    "source",
+    "target",
+    "parallel",
+    "rate",
+    "keep_for",
+    "accept_empty_node",
+    "most_failures",
+    "rolls_back",
+)
+
+
+def _name(now: float) -> str:
+    return f"m-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _is(migration: str) -> ColumnElement[bool]:
+    return migrations.c.id == migration
+
+
+def _has(migration: str, by: str) -> ColumnElement[bool]:
+    return and_(
+        items.c.migration == migration,
+        items.c.claimed_by == by,
+        items.c.state == ItemState.MOVING,
+    )
+
+
+def _write_items(connection: Connection, migration: str, wanted: Iterable[NewItem]) -> int:
+    source, total = iter(wanted), 0
+    while step := list(islice(source, _STEP)):
+        rows = [
+            {
+                "migration": migration,
+                "position": position,
+                "key": one.key,
+                "node": one.node,
+                "source": one.source,
+                "target": one.target,
+                "state": ItemState.PENDING.value,
+                "attempts": 0,
+                "until": 0.0,
+                "error": "",
+                "calls": 0,
+            }
+            for position, one in enumerate(step, start=total)
+        ]
+        keys = [one.key for one in step]
+        taken = _in_others(connection, migration, keys)
+        if taken:
+            raise _Taken(taken)
+        try:
+            connection.execute(insert(items), rows)
+        except IntegrityError:
+            # Somebody else was quicker by a moment.
+            raise _Taken(keys[:1]) from None
+        total += len(step)
+    return total
+
+
+def _keys(connection: Connection, migration: str, states: Collection[ItemState]) -> list[str]:
+    wanted = select(items.c.key).where(items.c.migration == migration, items.c.state.in_(states))
+    return list(connection.execute(wanted).scalars())
+
+
+def _in_others(connection: Connection, migration: str, keys: list[str]) -> list[str]:
+    """Return those of some sessions that another migration has not done with."""
+    taken: list[str] = []
+    for start in range(0, len(keys), _STEP):
+        part = keys[start : start + _STEP]
+        others = select(items.c.key).where(
+            items.c.key.in_(part), items.c.state.in_(_OPEN), items.c.migration != migration
+        )
+        taken += connection.execute(others).scalars()
+    return taken
+
+
+def _beat(connection: Connection, migration: str, now: float) -> None:
+    connection.execute(update(migrations).where(_is(migration)).values(beat_at=now))
+
+
+def _settle(connection: Connection, migration: str, by: str, one: Outcome, now: float) -> int:
+    moved = one.state is ItemState.MOVED
+    later = one.state is ItemState.PENDING
+    mine = and_(items.c.claimed_by == by, items.c.state == ItemState.MOVING)
+    known = items.c.state != ItemState.MOVED if moved else mine
+    noted = connection.execute(
+        update(items)
+        .where(items.c.migration == migration, items.c.key == one.key, known)
+        .values(
+            state=one.state.value,
+            claimed_by=None,
+            until=now + one.later if later else 0.0,
+            made=None if moved else items.c.made,
+            # An earlier attempt may have switched, and died before it could say so.
+            before=items.c.before if one.before is None else one.before,
+            after=items.c.after if one.after is None else one.after,
+            error=one.error,
+            pause=one.pause,
+            calls=items.c.calls + one.calls,
+            kept_until=one.kept_until,
+            ended_at=None if later else now,
+        )
+    )
+    return noted.rowcount
+
+
+def _migration(row: Row[Any]) -> Migration:
+    fields = row._asdict()
+    return Migration(**{**fields, "state": MigrationState(fields["state"])})
+
+
+def _item(row: Row[Any]) -> Item:
+    fields = row._asdict()
+    del fields["claimed_by"], fields["until"]
+    return Item(**{**fields, "state": ItemState(fields["state"])})

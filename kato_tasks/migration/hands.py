@@ -1,0 +1,166 @@
+"""A hand: takes sessions of a migration from the ledger, and moves them, for one turn."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from kato_tasks.errors import InvalidInput
+from kato_tasks.instrumentation import logger
+from kato_tasks.ledger import Item, ItemState, Ledger, Migration, MigrationState, Outcome
+from kato_tasks.migration.moved import How, Moved
+from kato_tasks.migration.mover import Mover
+
+_CHUNK: Final = 20
+"""Most sessions that one hand has at a time: so many wait for a hand that died."""
+_CLAIMED: Final = 30.0
+"""Seconds for which they are a hand's own, unless it says that it is at work."""
+_LOOK: Final = 1.0
+"""Seconds between two looks at what has become of the migration."""
+_TURN: Final = 5.0
+"""Seconds after which a hand gives others their turn."""
+_IDLE: Final = 0.5
+"""Seconds that a hand waits for sessions that others have, or that are put off."""
+_TRIES: Final = 8
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+_LEAST: Final = 20
+"""How many sessions must be done before a share of failures says anything."""
+
+_STATES: Final = {
+    How.MOVED: ItemState.MOVED,
+    How.ALREADY: ItemState.MOVED,
+    How.NOTHING: ItemState.SKIPPED,
+    How.FAILED: ItemState.FAILED,
+}
+
+MoveHome = Callable[[str, str], object]
+"""Has new sessions of a node made on another instance from now on."""
+
+
+@dataclass(slots=True)
+class Hand:
+    """One hand of a migration.
+
+    Args:
+        ledger: Has the migration.
+        mover: Moves sessions.
+        move_home: Has new sessions of a node made on its target.
+    """
+
+    ledger: Ledger
+    mover: Mover
+    move_home: MoveHome
+    _name: str = field(default_factory=lambda: secrets.token_hex(8))
+    _homes: set[str] = field(default_factory=set)
+
+    def turn(self, migration: str) -> bool:
+        """Work on a migration for one turn.
+
+        Returns:
+            True if it goes on and there is, or may be, something left for this hand to do.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+            LedgerUnavailable: The ledger did not answer. What was moved is moved.
+            StoreUnavailable: The store did not answer. What was moved is moved.
+        """
+        found = self.ledger.get(migration)
+        if found.state is not MigrationState.RUNNING:
+            return False
+        items = self.ledger.claim(migration, self._name, most=_CHUNK, seconds=_CLAIMED)
+        if not items:
+            return self._wait(found)
+        try:
+            self._move_all(found, items)
+        finally:
+            self.ledger.give_back(migration, self._name)
+        self._stop_beyond(found)
+        return True
+
+    def _wait(self, migration: Migration) -> bool:
+        tally = self.ledger.tally(migration.id)
+        if tally.pending + tally.moving == 0:
+            return False
+        time.sleep(_IDLE)
+        return True
+
+    def _move_all(self, migration: Migration, items: list[Item]) -> None:
+        began = looked = time.monotonic()
+        for count, item in enumerate(items, start=1):
+            now = time.monotonic()
+            if self.mover.stopping or now - began > _TURN:
+                return
+            if now - looked > _LOOK:
+                looked = now
+                state = self.ledger.renew(migration.id, self._name, seconds=_CLAIMED)
+                if state is not MigrationState.RUNNING:
+                    return
+            outcome = self._move(migration, item)
+            self.ledger.settle(migration.id, self._name, [outcome])
+            _pace(migration, began, count)
+
+    def _move(self, migration: Migration, item: Item) -> Outcome:
+        self._move_home(item)
+        keep = migration.keep_for > 0
+        try:
+            moved = self.mover.move(
+                item.key,
+                item.target,
+                keep=keep,
+                made=item.made,
+                note=lambda made: self.ledger.note_made(migration.id, item.key, self._name, made),
+            )
+        except InvalidInput as error:
+            # Its instance is not configured here.
+            moved = Moved(how=How.FAILED, error=str(error))
+        return _outcome(migration, item, moved)
+
+    def _move_home(self, item: Item) -> None:
+        if item.node not in self._homes:
+            self.move_home(item.node, item.target)
+            self._homes.add(item.node)
+
+    def _stop_beyond(self, migration: Migration) -> None:
+        tally = self.ledger.tally(migration.id)
+        done = tally.moved + tally.skipped + tally.failed
+        share = tally.failed / done if done else 0.0
+        if done >= min(_LEAST, migration.total) and share > migration.most_failures:
+            reason = (
+                f"{tally.failed:,} of {done:,} sessions failed, more than "
+                f"{migration.most_failures:.0%}; see why with kato-tasks migrate status "
+                f"{migration.id} --failed"
+            )
+            if self.ledger.cancel(migration.id, state=MigrationState.STOPPED, reason=reason):
+                logger.error("migration stopped", extra={"migration": migration.id})
+
+
+def _outcome(migration: Migration, item: Item, moved: Moved) -> Outcome:
+    kept = time.time() + migration.keep_for if moved.kept else None
+    later = moved.how is How.LATER and item.attempts < _TRIES
+    return Outcome(
+        key=item.key,
+        state=ItemState.PENDING if later else _STATES.get(moved.how, ItemState.FAILED),
+        before=moved.before,
+        after=moved.after,
+        error=moved.error,
+        pause=moved.pause if moved.how is How.MOVED else None,
+        calls=moved.calls,
+        kept_until=kept,
+        later=_pause(item.attempts) if later else 0.0,
+    )
+
+
+def _pause(attempts: int) -> float:
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** max(0, attempts - 1))
+
+
+def _pace(migration: Migration, began: float, count: int) -> None:
+    """Keep a hand's share of the rate that all may have together."""
+    if migration.rate is None:
+        return
+    due = began + count * migration.parallel / migration.rate
+    time.sleep(max(0.0, min(due - time.monotonic(), _LOOK * migration.parallel / migration.rate)))

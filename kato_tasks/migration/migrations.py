@@ -1,0 +1,290 @@
+"""Migrations as they are asked for: planned, begun, watched, cancelled, resumed, undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from kato_tasks.errors import InvalidInput, KatoTasksError
+from kato_tasks.instrumentation import logger
+from kato_tasks.ledger import (
+    Item,
+    ItemState,
+    Ledger,
+    Migration,
+    MigrationState,
+    NewItem,
+    NewMigration,
+    Tally,
+)
+from kato_tasks.migration.asking import Request
+from kato_tasks.migration.copies import drop_copy
+from kato_tasks.migration.hands import Hand, MoveHome
+from kato_tasks.migration.mover import Mover
+from kato_tasks.migration.planning import Plan, Planner
+from kato_tasks.registry import Registry
+
+_SILENT: Final = 10.0
+"""Seconds without a sign of life after which a migration gets new hands."""
+_SWEPT: Final = 50
+_SMALL: Final = 1_000
+"""Most sessions whose results are told one by one."""
+
+
+class Hire(Protocol):
+    """Has hands work on a migration. The core does not know that they are Celery tasks."""
+
+    def __call__(self, migration: str, hands: int) -> None:
+        """Send for hands; an implementation logs what fails and raises nothing.
+
+        What is lost of it costs time only: the sweep sends for others.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """How a migration stands.
+
+    Attributes:
+        migration: It.
+        tally: How many sessions are in each state.
+        rolled_back_by: The migration that undoes it; None if there is none.
+    """
+
+    migration: Migration
+    tally: Tally
+    rolled_back_by: str | None = None
+
+    @property
+    def over(self) -> bool:
+        """True if nothing of it is under way any more."""
+        running = self.migration.state is MigrationState.RUNNING
+        return not running and self.tally.moving == 0
+
+
+class Migrations:
+    """All migrations of one ledger.
+
+    Args:
+        planner: Plans them.
+        ledger: Has them, item by item.
+        mover: Moves sessions.
+        registry: Tells where sessions are.
+        hire: Has hands work on one.
+        move_home: Has new sessions of a node made on another instance.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a migration takes
+        self,
+        planner: Planner,
+        *,
+        ledger: Ledger,
+        mover: Mover,
+        registry: Registry,
+        hire: Hire,
+        move_home: MoveHome,
+    ) -> None:
+        self.planner = planner
+        self.ledger = ledger
+        self.mover = mover
+        self._registry = registry
+        self._hire = hire
+        self._move_home = move_home
+
+    def plan(self, request: Request) -> Plan:
+        """Plan a migration; see :meth:`Planner.plan`."""
+        return self.planner.plan(request)
+
+    def start(self, plan: Plan) -> Migration:
+        """Begin a migration, and send for hands.
+
+        Raises:
+            SessionsMigrating: Some of the sessions are in another migration; nothing is begun.
+            LedgerUnavailable: The ledger did not answer.
+            StoreUnavailable: The store did not answer; nothing is begun.
+        """
+        begun = self._begin(plan)
+        self._hire(begun.id, begun.parallel)
+        return begun
+
+    def run(self, plan: Plan) -> Standing:
+        """Begin a migration and do all of it in this thread; return how it stands then.
+
+        Others may help: should this process die, the sweep sends for hands.
+
+        Raises:
+            SessionsMigrating: Some of the sessions are in another migration; nothing is begun.
+            LedgerUnavailable: The ledger did not answer.
+            StoreUnavailable: The store did not answer. What was moved is moved.
+        """
+        begun = self._begin(plan)
+        hand = Hand(self.ledger, self.mover, self._move_home)
+        while hand.turn(begun.id):
+            pass
+        self.finish(begun.id)
+        return self.standing(begun.id)
+
+    def _begin(self, plan: Plan) -> Migration:
+        request = plan.request
+        new = NewMigration(
+            source=request.source,
+            target=request.target,
+            wanted=request.as_json(),
+            parallel=request.parallel,
+            rate=request.rate,
+            keep_for=request.keep_for,
+            accept_empty_node=request.accept_empty_node,
+            most_failures=request.most_failures,
+        )
+        return self._create(new, self.planner.items(request))
+
+    def hand(self, migration: str) -> bool:
+        """Work on a migration for one turn; see :meth:`Hand.turn`."""
+        goes_on = Hand(self.ledger, self.mover, self._move_home).turn(migration)
+        if not goes_on:
+            self.finish(migration)
+        return goes_on
+
+    def finish(self, migration: str) -> bool:
+        """Note that a migration is done, if it is; may be repeated.
+
+        Returns:
+            True for the one who has noted it.
+        """
+        finished = self.ledger.finish(migration)
+        if finished:
+            logger.info("migration done", extra={"migration": migration})
+        return finished
+
+    def standing(self, migration: str) -> Standing:
+        """Return how a migration stands.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+        """
+        return Standing(
+            migration=self.ledger.get(migration),
+            tally=self.ledger.tally(migration),
+            rolled_back_by=self.ledger.rolled_back_by(migration),
+        )
+
+    def results(self, migration: str) -> Mapping[str, Mapping[str, str]]:
+        """Return what became of each session of a small migration, as the guide has it.
+
+        Returns:
+            ``{key: {"status": "success", "new_id": …}}`` or ``{key: {"status": "failed",
+            "error": …}}``; nothing for one of more than 1,000 sessions.
+        """
+        if self.ledger.get(migration).total > _SMALL:
+            return {}
+        return {item.key: _result(item) for item in self.ledger.items(migration)}
+
+    def cancel(self, migration: str) -> bool:
+        """Let a migration move no further session; False if it was not running.
+
+        Those that are under way arrive; what was moved stays moved.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+        """
+        self.ledger.get(migration)
+        return self.ledger.cancel(migration)
+
+    def resume(self, migration: str) -> bool:
+        """Go on with what was cancelled, has stopped or failed; False if nothing is left to do.
+
+        One that is running gets new hands.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+            SessionsMigrating: Some of its sessions are in another migration by now.
+        """
+        found = self.ledger.get(migration)
+        resumed = self.ledger.resume(migration)
+        if resumed:
+            self._hire(migration, found.parallel)
+        return resumed
+
+    def rollback(self, migration: str) -> Migration:
+        """Begin to move every session of a migration back, to a new server-side session.
+
+        What was applied since comes along. The session that was left is not bound again.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+            InvalidInput: It is not done, or is rolled back already; nothing is begun.
+            SessionsMigrating: Some of its sessions are in another migration by now.
+        """
+        found = self.ledger.get(migration)
+        self._refuse_rollback(found)
+        new = NewMigration(
+            source=found.target or found.source,
+            target=found.source,
+            wanted={},
+            parallel=found.parallel,
+            rate=found.rate,
+            keep_for=0.0,
+            accept_empty_node=True,
+            most_failures=found.most_failures,
+            rolls_back=migration,
+        )
+        begun = self._create(new, self._moved_by(migration))
+        self._hire(begun.id, begun.parallel)
+        return begun
+
+    def tend(self) -> int:
+        """Send hands to migrations that lost theirs, and delete sources kept for long enough.
+
+        Returns:
+            How many migrations got new hands.
+
+        Raises:
+            LedgerUnavailable: The ledger did not answer.
+        """
+        tended = 0
+        for migration in self.ledger.running():
+            if self.ledger.beat(migration.id, older=_SILENT):
+                tended += 1
+                self._hire(migration.id, migration.parallel)
+        for item in self.ledger.kept(due=True, limit=_SWEPT):
+            self._drop_kept(item)
+        return tended
+
+    def _create(self, new: NewMigration, items: Iterator[NewItem]) -> Migration:
+        begun = self.ledger.create(new, items)
+        facts = {"migration": begun.id, "sessions": begun.total}
+        logger.info("migration begun", extra=facts)
+        return begun
+
+    def _moved_by(self, migration: str) -> Iterator[NewItem]:
+        for item in self.ledger.items(migration, states=(ItemState.MOVED,)):
+            yield NewItem(key=item.key, node=item.node, source=item.target, target=item.source)
+
+    def _refuse_rollback(self, found: Migration) -> None:
+        allowed = "one that is done"
+        if found.state is MigrationState.CANCELLED:
+            problem = "was cancelled: resume it first, or move its sessions back with another"
+            raise InvalidInput(f"migration {found.id}", problem, allowed)
+        if found.state is not MigrationState.DONE:
+            raise InvalidInput(f"migration {found.id}", f"is {found.state.value}", allowed)
+        by = self.ledger.rolled_back_by(found.id)
+        if by is not None:
+            raise InvalidInput(f"migration {found.id}", f"is rolled back by {by}", allowed)
+
+    def _drop_kept(self, item: Item) -> None:
+        """Delete a source that was kept, unless somebody is bound to it after all."""
+        record = self._registry.get(item.key)
+        bound = record is not None and record.session_id == item.before
+        if not bound and item.before is not None:
+            with suppress(KatoTasksError):
+                drop_copy(self.mover.client(item.source), item.before)
+        self.ledger.kept_gone(item.migration, item.key)
+
+
+def _result(item: Item) -> dict[str, str]:
+    if item.state is ItemState.MOVED:
+        return {"status": "success", "new_id": item.after or ""}
+    return {"status": "failed", "error": item.error or f"it is {item.state.value}"}
