@@ -16,15 +16,19 @@ if TYPE_CHECKING:
         KatoError,
         KatoTasksError,
         LaneFull,
+        LedgerUnavailable,
         ReceiptLost,
         SessionConflict,
+        SessionNotMoved,
         SessionParked,
+        SessionsMigrating,
         StoreUnavailable,
         UnknownInstance,
+        UnknownMigration,
         UnknownSession,
         WaitTimeout,
     )
-    from kato_tasks.guide import SessionKeepAlive, SessionTracker, TTLManager
+    from kato_tasks.guide import SessionKeepAlive, SessionMigrator, SessionTracker, TTLManager
     from kato_tasks.models import PredictionMode, SessionRecord, SessionState
     from kato_tasks.observations import Observation
     from kato_tasks.producer import KatoTasks
@@ -39,6 +43,7 @@ __all__ = [
     "KatoTasks",
     "KatoTasksError",
     "LaneFull",
+    "LedgerUnavailable",
     "Observation",
     "PredictionMode",
     "Receipt",
@@ -46,20 +51,24 @@ __all__ = [
     "Session",
     "SessionConflict",
     "SessionKeepAlive",
+    "SessionMigrator",
+    "SessionNotMoved",
     "SessionParked",
     "SessionRecord",
     "SessionState",
     "SessionTracker",
+    "SessionsMigrating",
     "Settings",
     "StoreUnavailable",
     "TTLManager",
     "UnknownInstance",
+    "UnknownMigration",
     "UnknownSession",
     "WaitTimeout",
 ]
 
 _HOMES = {
-    "kato_tasks.guide": ("SessionKeepAlive", "SessionTracker", "TTLManager"),
+    "kato_tasks.guide": ("SessionKeepAlive", "SessionMigrator", "SessionTracker", "TTLManager"),
     "kato_tasks.models": ("PredictionMode", "SessionRecord", "SessionState"),
     "kato_tasks.observations": ("Observation",),
     "kato_tasks.producer": ("KatoTasks",),

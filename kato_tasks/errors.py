@@ -5,7 +5,9 @@
     KatoTasksError
     ├── InvalidInput            refused before it was accepted; nothing was stored
     │   ├── UnknownInstance     an instance name that the settings do not define
-    │   └── UnknownSession      a session key of which nothing is known, or that has ended
+    │   ├── UnknownSession      a session key of which nothing is known, or that has ended
+    │   ├── UnknownMigration    an id that no migration has
+    │   └── SessionsMigrating   sessions that are in a migration already
     ├── SessionConflict         a key that is in use with another node or instance
     ├── LaneFull                too many commands wait already; nothing was accepted
     ├── StoreUnavailable        our Redis did not answer in time
@@ -17,6 +19,9 @@
     ├── LetterGone              a dead letter that is not there, or not any more
     ├── LetterUnreadable        a dead letter that holds no command
     ├── SessionOver             a dead letter whose session has ended since
+    ├── SessionNotMoved         a session that was to move, and is where it was
+    ├── LedgerUnavailable       the database of migrations did not do what it was asked
+    ├── LedgerOutdated          its tables are not those of this release
     └── KatoError               what a KATO server answered, or did not
         ├── Retryable           nothing happened at the server; the same call may be repeated
         │   ├── KatoUnreachable     no connection could be made
@@ -129,6 +134,23 @@ class SessionsMigrating(InvalidInput):
         self.args = (count, first, migration)
         self.first = first
         self.migration = migration
+
+
+class SessionNotMoved(KatoTasksError):
+    """A session that was to move to another instance, and is where it was.
+
+    Args:
+        key: The session key.
+        reason: Why.
+    """
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)
+        self.key = key
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Session {self.key!r} was not moved: {self.reason}."
 
 
 class LedgerUnavailable(KatoTasksError):

@@ -7,8 +7,9 @@ differ from the guide.
 """
 
 from kato_tasks.guide.keep_alive import SessionKeepAlive
+from kato_tasks.guide.migrator import SessionMigrator
 from kato_tasks.guide.tracker import SessionTracker
 from kato_tasks.guide.ttl import TTLManager
 from kato_tasks.models import SessionState
 
-__all__ = ["SessionKeepAlive", "SessionState", "SessionTracker", "TTLManager"]
+__all__ = ["SessionKeepAlive", "SessionMigrator", "SessionState", "SessionTracker", "TTLManager"]

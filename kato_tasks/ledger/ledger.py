@@ -228,7 +228,7 @@ class Ledger:
             .group_by(items.c.state)
         )
         with self._reading() as connection:
-            return Tally(**dict(connection.execute(counted).tuples().all()))
+            return Tally(**{str(state): int(count) for state, count in connection.execute(counted)})
 
     def items(
         self,

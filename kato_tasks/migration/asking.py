@@ -14,6 +14,7 @@ from kato_tasks.settings import Settings
 
 MOST_PARALLEL: Final = 64
 _LONGEST_KEPT: Final = 86_400.0 * 30
+_LEAST_RATE: Final = 0.1
 _MOST_RATE: Final = 100_000.0
 
 
@@ -27,7 +28,7 @@ class Request:
         wanted: Which of the source's sessions; all by default.
         keys: These sessions alone, if there are any.
         parallel: How many move at a time, 1 to 64.
-        rate: Most sessions per second, all hands together; None for as fast as it goes.
+        rate: Most sessions per second of all together, from 0.1; None for as fast as it goes.
         keep_for: Seconds for which the source's session is left to be looked at.
         accept_empty_node: Sessions may leave others of their node behind, and with them all that
             the node has learned.
@@ -72,7 +73,7 @@ def check_request(settings: Settings, request: Request) -> Request:
     _check_range("most_failures", request.most_failures, 0, 1)
     _check_range("keep_for", request.keep_for, 0, _LONGEST_KEPT)
     if request.rate is not None:
-        _check_range("limit_rate", request.rate, 0.001, _MOST_RATE)
+        _check_range("limit_rate", request.rate, _LEAST_RATE, _MOST_RATE)
     return request
 
 

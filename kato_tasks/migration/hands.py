@@ -56,6 +56,7 @@ class Hand:
     move_home: MoveHome
     _name: str = field(default_factory=lambda: secrets.token_hex(8))
     _homes: set[str] = field(default_factory=set)
+    _looked: float = 0.0
 
     def turn(self, migration: str) -> bool:
         """Work on a migration for one turn.
@@ -89,19 +90,34 @@ class Hand:
         return True
 
     def _move_all(self, migration: Migration, items: list[Item]) -> None:
-        began = looked = time.monotonic()
-        for count, item in enumerate(items, start=1):
-            now = time.monotonic()
-            if self.mover.stopping or now - began > _TURN:
+        began = self._looked = time.monotonic()
+        for item in items:
+            before = time.monotonic()
+            if before - began > _TURN or not self._goes_on(migration):
                 return
-            if now - looked > _LOOK:
-                looked = now
-                state = self.ledger.renew(migration.id, self._name, seconds=_CLAIMED)
-                if state is not MigrationState.RUNNING:
-                    return
             outcome = self._move(migration, item)
             self.ledger.settle(migration.id, self._name, [outcome])
-            _pace(migration, began, count)
+            if not self._wait_until(migration, before + _interval(migration)):
+                return
+
+    def _goes_on(self, migration: Migration) -> bool:
+        """Tell whether this hand goes on; now and then it is asked, and said, that it does."""
+        if self.mover.stopping:
+            return False
+        now = time.monotonic()
+        if now - self._looked < _LOOK:
+            return True
+        self._looked = now
+        state = self.ledger.renew(migration.id, self._name, seconds=_CLAIMED)
+        return state is MigrationState.RUNNING
+
+    def _wait_until(self, migration: Migration, due: float) -> bool:
+        """Keep to the rate; False if this hand does not go on."""
+        while (left := due - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK))
+            if not self._goes_on(migration):
+                return False
+        return True
 
     def _move(self, migration: Migration, item: Item) -> Outcome:
         self._move_home(item)
@@ -158,9 +174,13 @@ def _pause(attempts: int) -> float:
     return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** max(0, attempts - 1))
 
 
-def _pace(migration: Migration, began: float, count: int) -> None:
-    """Keep a hand's share of the rate that all may have together."""
+def hands_of(migration: Migration) -> int:
+    """Return how many hands a migration has: with a low rate, fewer than may work in parallel."""
     if migration.rate is None:
-        return
-    due = began + count * migration.parallel / migration.rate
-    time.sleep(max(0.0, min(due - time.monotonic(), _LOOK * migration.parallel / migration.rate)))
+        return migration.parallel
+    return max(1, min(migration.parallel, int(migration.rate)))
+
+
+def _interval(migration: Migration) -> float:
+    """Return how many seconds one hand takes for each session at least."""
+    return 0.0 if migration.rate is None else hands_of(migration) / migration.rate

@@ -28,7 +28,7 @@ from kato_tasks.migration.copies import (
     verify_percepts,
 )
 from kato_tasks.migration.kinship import Kinship
-from kato_tasks.migration.moved import How, Moved
+from kato_tasks.migration.moved import How, Moved, NotNow
 from kato_tasks.models import (
     AnomalyPolicy,
     Claim,
@@ -46,6 +46,7 @@ _FIRST_PAUSE: Final = 0.002
 _LONGEST_PAUSE: Final = 0.02
 _WAY: Final = 1.0
 """Seconds for which turns give way to who waits for the lease."""
+_LOST: Final = "somebody else has taken its lane over"
 _DOUBT: Final = "its last call is in doubt"
 _OTHER: Final = "its server has another memory of it"
 _NO_LEASE: Final = {
@@ -69,13 +70,6 @@ class Route:
     key: str
     token: str
     to: str
-
-
-class _Lost(KatoError):
-    """Somebody else has taken the lane over."""
-
-    def __init__(self) -> None:
-        super().__init__("the move", "the lease of its lane was lost on the way")
 
 
 class Journey:
@@ -117,7 +111,8 @@ class Journey:
         The source's session stays where it is until :meth:`leave`.
 
         Raises:
-            KatoError: A server did not answer, or refused, or the lease was lost.
+            KatoError: A server did not answer, or refused.
+            NotNow: The lease was lost, or the target's node has no call to spare.
             Unfaithful: The copy is not what it must be.
         """
         with ExitStack() as stack:
@@ -158,9 +153,7 @@ class Journey:
         there, nodes = replace(spec, instance=self._route.to), self._tools.nodes
         hold = nodes.acquire(there, wait=self._tools.settings.node_wait)
         if hold is None:
-            raise KatoError(
-                "the move", f"node {spec.node!r} at {self._route.to} has no call to spare"
-            )
+            raise NotNow(f"node {spec.node!r} at {self._route.to} has no call to spare")
         stack.callback(nodes.release, hold)
         stack.enter_context(self._deliverer.keeper.keeping(partial(nodes.renew, hold)))
 
@@ -181,7 +174,7 @@ class Journey:
 
     def _catch_up(self, replay: tuple[bytes, ...]) -> Copy:
         if self._copy is None:
-            raise _Lost
+            raise NotNow(_LOST)
         before = self._copy.calls
         self._copy = catch_up(self._target, self._copy, replay)
         self.calls += self._copy.calls - before
@@ -214,7 +207,7 @@ class Journey:
     def _ask_way(self) -> None:
         route, lease = self._route, self._tools.settings.lease
         if not self._moves.on_the_way(route.key, route.token, seconds=lease, give_way=_WAY):
-            raise _Lost
+            raise NotNow(_LOST)
 
     def _settle_at_source(self, claim: Claim) -> None:
         self._tools.lanes.release(claim.lease, doubt=_DOUBT)
@@ -250,14 +243,14 @@ class Journey:
         )
         self.give_up()
         if lease is None:
-            raise _Lost
+            raise NotNow(_LOST)
         return claim.session_id
 
     def _copy_and_switch(self, claim: Claim) -> str:
         """Switch to a copy that has all; return the session that is bound."""
         journal = self._tools.lanes.journal(claim.lease, claim.applied)
         if journal is None:
-            raise _Lost
+            raise NotNow(_LOST)
         learning = self._kinship.learning(self._route.to, claim.spec)
         if learning.limit and not self._target.can_configure:
             raise Unfaithful(
@@ -335,7 +328,7 @@ class Journey:
         )
         lease = insist(lambda: self._tools.lanes.switch(claim.lease, claim.applied, to))
         if lease is None:
-            raise _Lost
+            raise NotNow(_LOST)
 
 
 def _may_have_learned(intent: Intent | None) -> bool:

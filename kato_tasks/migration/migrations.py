@@ -21,13 +21,15 @@ from kato_tasks.ledger import (
 )
 from kato_tasks.migration.asking import Request
 from kato_tasks.migration.copies import drop_copy
-from kato_tasks.migration.hands import Hand, MoveHome
+from kato_tasks.migration.hands import Hand, MoveHome, hands_of
 from kato_tasks.migration.mover import Mover
 from kato_tasks.migration.planning import Plan, Planner
 from kato_tasks.registry import Registry
 
 _SILENT: Final = 10.0
 """Seconds without a sign of life after which a migration gets new hands."""
+_QUIET: Final = 3.0
+"""Seconds after which a person who asks for new hands gets them."""
 _SWEPT: Final = 50
 _SMALL: Final = 1_000
 """Most sessions whose results are told one by one."""
@@ -107,7 +109,7 @@ class Migrations:
             StoreUnavailable: The store did not answer; nothing is begun.
         """
         begun = self._begin(plan)
-        self._hire(begun.id, begun.parallel)
+        self._hire(begun.id, hands_of(begun))
         return begun
 
     def run(self, plan: Plan) -> Standing:
@@ -171,14 +173,21 @@ class Migrations:
             rolled_back_by=self.ledger.rolled_back_by(migration),
         )
 
-    def results(self, migration: str) -> Mapping[str, Mapping[str, str]]:
+    def results(self, migration: str, *, most: int = _SMALL) -> Mapping[str, Mapping[str, str]]:
         """Return what became of each session of a small migration, as the guide has it.
+
+        Args:
+            migration: The migration.
+            most: How many sessions a small one has at most.
 
         Returns:
             ``{key: {"status": "success", "new_id": …}}`` or ``{key: {"status": "failed",
-            "error": …}}``; nothing for one of more than 1,000 sessions.
+            "error": …}}``; nothing for one of more sessions.
+
+        Raises:
+            UnknownMigration: There is none of that id.
         """
-        if self.ledger.get(migration).total > _SMALL:
+        if self.ledger.get(migration).total > most:
             return {}
         return {item.key: _result(item) for item in self.ledger.items(migration)}
 
@@ -196,17 +205,20 @@ class Migrations:
     def resume(self, migration: str) -> bool:
         """Go on with what was cancelled, has stopped or failed; False if nothing is left to do.
 
-        One that is running gets new hands.
+        One that is running gets new hands if the others give no sign of life.
 
         Raises:
             UnknownMigration: There is none of that id.
             SessionsMigrating: Some of its sessions are in another migration by now.
         """
         found = self.ledger.get(migration)
-        resumed = self.ledger.resume(migration)
-        if resumed:
-            self._hire(migration, found.parallel)
-        return resumed
+        if found.state is MigrationState.RUNNING:
+            goes_on, silent = True, self.ledger.beat(migration, older=_QUIET)
+        else:
+            goes_on = silent = self.ledger.resume(migration)
+        if silent:
+            self._hire(migration, hands_of(found))
+        return goes_on
 
     def rollback(self, migration: str) -> Migration:
         """Begin to move every session of a migration back, to a new server-side session.
@@ -232,7 +244,7 @@ class Migrations:
             rolls_back=migration,
         )
         begun = self._create(new, self._moved_by(migration))
-        self._hire(begun.id, begun.parallel)
+        self._hire(begun.id, hands_of(begun))
         return begun
 
     def tend(self) -> int:
@@ -248,7 +260,7 @@ class Migrations:
         for migration in self.ledger.running():
             if self.ledger.beat(migration.id, older=_SILENT):
                 tended += 1
-                self._hire(migration.id, migration.parallel)
+                self._hire(migration.id, hands_of(migration))
         for item in self.ledger.kept(due=True, limit=_SWEPT):
             self._drop_kept(item)
         return tended

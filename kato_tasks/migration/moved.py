@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kato_tasks.errors import KatoTasksError
+
+
+class NotNow(KatoTasksError):
+    """A session cannot be moved at this moment, and nothing is wrong with it."""
+
 
 class How(StrEnum):
     """How a move ended."""

@@ -18,7 +18,7 @@ from kato_tasks.lanes import Wake
 from kato_tasks.migration.copies import drop_copy
 from kato_tasks.migration.journey import Journey, Route
 from kato_tasks.migration.kinship import Kinship
-from kato_tasks.migration.moved import How, Moved
+from kato_tasks.migration.moved import How, Moved, NotNow
 from kato_tasks.models import Departure, NoMove
 from kato_tasks.moves import Moves
 from kato_tasks.registry import Registry
@@ -144,7 +144,7 @@ class Mover:
             return Moved(how=How.ALREADY, after=departure.session_id)
         try:
             moved = journey.run(departure)
-        except (KatoError, Unfaithful) as error:
+        except (KatoError, Unfaithful, NotNow) as error:
             journey.give_up()
             how = How.FAILED if isinstance(error, Refusal) else How.LATER
             moved = Moved(how=how, error=str(error), calls=journey.calls)

@@ -134,6 +134,10 @@ class Planner:
             remarks=(*remarks, *_remarks(request, survey, shared=shared)),
         )
 
+    def finds_any(self, request: Request) -> bool:
+        """Tell whether there is a session to move."""
+        return next(self.items(request), None) is not None
+
     def items(self, request: Request) -> Iterator[NewItem]:
         """Return what would move, item by item: a walk over all sessions."""
         route = self.route(request)

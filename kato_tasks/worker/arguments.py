@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from kato_tasks.errors import InvalidInput
 from kato_tasks.migration import Request
+from kato_tasks.migration.asking import MOST_PARALLEL
 from kato_tasks.models import IdlePolicy, PredictionMode
 from kato_tasks.naming import check_key
 from kato_tasks.observations import Observation, explain
@@ -118,6 +119,13 @@ class MoveArguments(_Arguments):
     target: str
     keep_for: float = 0.0
     accept_empty_node: bool = False
+
+
+class HireArguments(_Arguments):
+    """A migration, and how many hands it is to have."""
+
+    migration: str
+    hands: int = Field(ge=1, le=MOST_PARALLEL)
 
 
 class MigrateArguments(_Arguments):

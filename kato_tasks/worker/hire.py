@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import gc
+
 from celery import Celery, chord
+from kombu.exceptions import KombuError
 
 from kato_tasks.instrumentation import logger
-from kato_tasks.worker.names import MIGRATE_FINISH, MIGRATE_HAND
+from kato_tasks.worker.names import MIGRATE_FINISH, MIGRATE_HAND, MIGRATE_HIRE
 
 
 class CeleryHire:
+    """Asks a worker to send for the hands of a migration: producers only enqueue.
+
+    Args:
+        app: Whose broker to use.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def __call__(self, migration: str, hands: int) -> None:
+        """See :class:`kato_tasks.migration.Hire`."""
+        try:
+            self._app.send_task(
+                MIGRATE_HIRE, args=(migration, hands), retry=False, ignore_result=True
+            )
+        except (KombuError, OSError) as error:
+            facts = {"migration": migration, "reason": str(error)}
+            logger.warning("hands not sent for", extra=facts)
+
+
+class ChordHire:
     """Sends for the hands of a migration: as many tasks as work on it at a time.
 
     Each moves a bounded chunk and then takes its own place anew, within the same chord; when all
@@ -35,3 +59,6 @@ class CeleryHire:
         except Exception as error:  # noqa: BLE001 - whatever broker and results say
             facts = {"migration": migration, "reason": str(error)}
             logger.warning("hands not sent for", extra=facts)
+        # Nobody waits for their results, which hold each other in circles: left alone until this
+        # process ends, they would look for their server when it cannot be looked for any more.
+        gc.collect()

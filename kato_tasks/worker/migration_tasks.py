@@ -10,7 +10,8 @@ from kato_tasks.errors import KatoTasksError, LedgerUnavailable, StoreUnavailabl
 from kato_tasks.instrumentation import logger
 from kato_tasks.migration import Request
 from kato_tasks.worker import names, process
-from kato_tasks.worker.arguments import MigrateArguments, MoveArguments, read
+from kato_tasks.worker.arguments import HireArguments, MigrateArguments, MoveArguments, read
+from kato_tasks.worker.hire import ChordHire
 
 _AGAIN: dict[str, Any] = {
     "bind": True,
@@ -77,6 +78,13 @@ def migrate_all(self: Task[Any, Any], **arguments: Any) -> dict[str, Any]:  # no
     plan = migrations.plan(checked.request())
     begun = migrations.start(plan)
     return {"migration": begun.id, "sessions": begun.total, "remarks": list(plan.remarks)}
+
+
+@shared_task(name=names.MIGRATE_HIRE, bind=True)
+def migrate_hire(self: Task[Any, Any], migration: str, hands: int) -> None:
+    """Send for the hands of a migration."""
+    checked = read(HireArguments, {"migration": migration, "hands": hands})
+    ChordHire(self.app)(checked.migration, checked.hands)
 
 
 @shared_task(name=names.MIGRATE_HAND, bind=True, ignore_result=False)

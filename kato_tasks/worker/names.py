@@ -31,6 +31,7 @@ REFRESH_TTLS: Final = "kato_tasks.refresh_ttls"
 CLEANUP_IDLE: Final = "kato_tasks.cleanup_idle"
 MIGRATE_SESSION: Final = "kato_tasks.migrate_session"
 MIGRATE_ALL: Final = "kato_tasks.migrate_all"
+MIGRATE_HIRE: Final = "kato_tasks.migrate_hire"
 MIGRATE_HAND: Final = "kato_tasks.migrate_hand"
 MIGRATE_FINISH: Final = "kato_tasks.migrate_finish"
 
@@ -49,6 +50,7 @@ QUEUE_OF: Final = {
     CLEANUP_IDLE: Queue.MAINTENANCE,
     MIGRATE_SESSION: Queue.BULK,
     MIGRATE_ALL: Queue.BULK,
+    MIGRATE_HIRE: Queue.MAINTENANCE,
     MIGRATE_HAND: Queue.MAINTENANCE,
     MIGRATE_FINISH: Queue.MAINTENANCE,
 }

@@ -9,7 +9,7 @@ from celery import Celery
 
 from kato_tasks.services import Services
 from kato_tasks.worker.celery_app import settings_of
-from kato_tasks.worker.hire import CeleryHire
+from kato_tasks.worker.hire import ChordHire
 from kato_tasks.worker.wake import CeleryWake
 
 _lock: Final = threading.Lock()
@@ -22,9 +22,7 @@ def services(app: Celery) -> Services:
         found = _opened.get(id(app))
         if found is None:
             settings = settings_of(app)
-            found = _opened[id(app)] = Services(
-                settings, CeleryWake(app, settings), CeleryHire(app)
-            )
+            found = _opened[id(app)] = Services(settings, CeleryWake(app, settings), ChordHire(app))
         return found
 
 

@@ -16,6 +16,8 @@ from kato_tasks.errors import (
     KatoError,
     KatoTasksError,
     LaneFull,
+    LedgerOutdated,
+    LedgerUnavailable,
     LetterGone,
     LetterUnreadable,
     NotParked,
@@ -23,10 +25,13 @@ from kato_tasks.errors import (
     ReceiptLost,
     Retryable,
     SessionConflict,
+    SessionNotMoved,
     SessionOver,
     SessionParked,
+    SessionsMigrating,
     StoreUnavailable,
     UnknownInstance,
+    UnknownMigration,
     UnknownSession,
     WaitTimeout,
 )
@@ -46,6 +51,23 @@ SENTENCES: list[tuple[KatoTasksError, str]] = [
     (
         UnknownSession("k"),
         "session 'k' is not known, or has ended; allowed: the key of a session that lives.",
+    ),
+    (
+        UnknownMigration("m", ["n"]),
+        "migration 'm' is not known; allowed: the id of a migration; the latest: n.",
+    ),
+    (
+        SessionsMigrating(2, "k", "m"),
+        (
+            "session 'k' and 1 more cannot be taken: the migration m has not done with it; "
+            "allowed: wait for it, or cancel the migration m."
+        ),
+    ),
+    (SessionNotMoved("k", "why"), "Session 'k' was not moved: why."),
+    (LedgerUnavailable("sqlite:///x", "gone"), "The ledger at sqlite:///x is not available: gone."),
+    (
+        LedgerOutdated("u", "none", "0001"),
+        ("The ledger at u has the revision none and needs 0001; run kato-tasks db upgrade."),
     ),
     (
         SessionConflict("k", "node", "a", "b"),

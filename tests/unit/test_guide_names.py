@@ -8,7 +8,14 @@ from collections.abc import Callable
 import pytest
 
 import kato_tasks
-from kato_tasks import SessionKeepAlive, SessionState, SessionTracker, TTLManager, models
+from kato_tasks import (
+    SessionKeepAlive,
+    SessionMigrator,
+    SessionState,
+    SessionTracker,
+    TTLManager,
+    models,
+)
 
 SIGNATURES: list[tuple[Callable[..., object], str, bool]] = [
     (TTLManager, "(kato_url: str) -> None", False),
@@ -28,6 +35,9 @@ SIGNATURES: list[tuple[Callable[..., object], str, bool]] = [
     (SessionKeepAlive.refresh_loop, "(self) -> None", True),
     (SessionKeepAlive.start, "(self) -> None", True),
     (SessionKeepAlive.stop, "(self) -> None", False),
+    (SessionMigrator, "(source_url: str, target_url: str) -> None", False),
+    (SessionMigrator.migrate_session, "(self, session_id: str) -> str", False),
+    (SessionMigrator.migrate_all_sessions, "(self) -> dict[str, dict[str, str]]", False),
 ]
 
 
@@ -54,7 +64,7 @@ def test_the_states_are_the_guides_and_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["SessionKeepAlive", "SessionState", "SessionTracker", "TTLManager"]
+    "name", ["SessionKeepAlive", "SessionMigrator", "SessionState", "SessionTracker", "TTLManager"]
 )
 def test_they_are_importable_from_kato_tasks(name: str) -> None:
     assert name in kato_tasks.__all__
