@@ -19,6 +19,7 @@ from kato_tasks.letters import DeadLetters, RedisDeadLetters
 from kato_tasks.lives import Lives, RedisLives
 from kato_tasks.moves import Moves, RedisMoves
 from kato_tasks.nodes import Nodes, RedisNodes
+from kato_tasks.placement import Placement, RedisPlacement
 from kato_tasks.registry import RedisRegistry, Registry
 from kato_tasks.schedule import RedisSchedule, Schedule
 from kato_tasks.scripts import Runner, open_redis
@@ -32,6 +33,7 @@ from kato_tasks.testing import (
     MemoryLives,
     MemoryMoves,
     MemoryNodes,
+    MemoryPlacement,
     MemoryRegistry,
     MemorySchedule,
     MemoryStore,
@@ -157,6 +159,7 @@ class Backend:
     lanes: Lanes
     lives: Lives
     moves: Moves
+    placement: Placement
     letters: DeadLetters
     registry: Registry
     views: Views
@@ -175,6 +178,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
             lanes=MemoryLanes(memory, settings),
             lives=MemoryLives(memory, settings),
             moves=MemoryMoves(memory),
+            placement=MemoryPlacement(memory, settings),
             letters=MemoryDeadLetters(memory),
             registry=MemoryRegistry(memory, settings),
             views=MemoryViews(memory),
@@ -189,6 +193,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
         lanes=RedisLanes(runner, settings),
         lives=RedisLives(runner, settings),
         moves=RedisMoves(runner, settings),
+        placement=RedisPlacement(runner, settings),
         letters=RedisDeadLetters(runner, settings),
         registry=RedisRegistry(runner, settings),
         views=RedisViews(runner, settings),
@@ -219,6 +224,11 @@ def lanes(backend: Backend) -> Lanes:
 @pytest.fixture
 def lives(backend: Backend) -> Lives:
     return backend.lives
+
+
+@pytest.fixture
+def placement(backend: Backend) -> Placement:
+    return backend.placement
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from kato_tasks.cli.chaos import chaos
 from kato_tasks.cli.dead_letters import dead_letters
 from kato_tasks.cli.demo import demo
 from kato_tasks.cli.doctor import doctor
+from kato_tasks.cli.draining import cordon, drain, uncordon
 from kato_tasks.cli.ingest import ingest
 from kato_tasks.cli.instances import instances
 from kato_tasks.cli.lanes import lanes
@@ -61,6 +62,9 @@ for command in (
     dead_letters,
     instances,
     migrate,
+    drain,
+    cordon,
+    uncordon,
     schedule,
     doctor,
     devserver,

@@ -88,7 +88,8 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
         flower: Run Flower too.
         ports: The ports that are wanted.
         variables: Further ``KATO_TASKS_*`` variables for the stack; those about the store and the
-            instances lose against the arguments, and a broker counts with a named store only.
+            instances lose against the arguments, and a broker and a ledger count with a named store
+            only.
         appendfsync: When the embedded store forces its data onto the disk.
 
     Raises:
@@ -101,11 +102,12 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
     if redis_url is None:
         spec, redis_url = _store(data_dir, ports.store, appendfsync)
         specs.append(spec)
-        # Another broker would bring the work of another stack.
-        broker_url, patience = redis_url, _START
+        # Another broker, or ledger, would bring the work of another stack.
+        broker_url, patience, ledger = redis_url, _START, None
     else:
         # It may come later: workers try again and again, and nothing but a person ends that.
         broker_url, patience = variables.get(f"{PREFIX}BROKER_URL") or redis_url, math.inf
+        ledger = variables.get(f"{PREFIX}DATABASE_URL")
     if instances is None:
         spec, url = _devserver(data_dir, ports.devserver)
         specs.append(spec)
@@ -114,9 +116,9 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
         **variables,
         f"{PREFIX}REDIS_URL": redis_url,
         f"{PREFIX}BROKER_URL": broker_url,
+        f"{PREFIX}DATABASE_URL": ledger or f"sqlite:///{data_dir / 'ledger.db'}",
         f"{PREFIX}INSTANCES": json.dumps(dict(instances)),
     }
-    environment.setdefault(f"{PREFIX}DATABASE_URL", f"sqlite:///{data_dir / 'ledger.db'}")
     settings = settings_from(environment)
     numbers = range(1, workers + 1)
     specs += [_worker(data_dir, number, environment, patience) for number in numbers]

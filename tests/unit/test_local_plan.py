@@ -42,8 +42,9 @@ def test_without_variables_nothing_of_the_users_environment_counts(
     assert settings.redis_url.startswith("redis://127.0.0.1:")
     assert (settings.prefix, settings.shards) == (default["prefix"].default, 16)
     assert set(plan.environment) == {
-        PREFIX + name for name in ("REDIS_URL", "BROKER_URL", "INSTANCES")
+        PREFIX + name for name in ("REDIS_URL", "BROKER_URL", "DATABASE_URL", "INSTANCES")
     }
+    assert settings.database_url == f"sqlite:///{tmp_path}/ledger.db"
     assert all(set(spec.drop) == {PREFIX, "CELERY_"} for spec in plan.specs)
 
 
