@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,11 +12,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from kato_tasks.errors import LedgerUnavailable
 from kato_tasks.ledger.database import Database
 
 _SCRIPTS: Final = "kato_tasks:ledger/revisions"
 VERSION_TABLE: Final = "kt_revision"
 """Where Alembic keeps the revision: the database may have tables of others."""
+_lock: Final = threading.Lock()
+"""Alembic keeps what it works on in a module."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,38 +29,62 @@ class Revisions:
     Attributes:
         current: What they have; None if there are none yet.
         newest: What this release needs.
+        by_itself: True if the first use brings them to the newest.
     """
 
     current: str | None
     newest: str
+    by_itself: bool
 
     @property
     def up_to_date(self) -> bool:
-        """True if nothing has to be done."""
+        """True if they are the newest."""
         return self.current == self.newest
+
+    @property
+    def outdated(self) -> bool:
+        """True if somebody has to bring them to the newest."""
+        return not self.up_to_date and not self.by_itself
 
 
 def revisions(database: Database) -> Revisions:
-    """Return which revision a database has, and which is the newest.
+    """Return which revision a database has, and which is the newest. Makes no file.
 
     Raises:
-        LedgerUnavailable: It did not answer.
+        LedgerUnavailable: It did not answer, or is of a newer release.
     """
-    newest = ScriptDirectory.from_config(_config()).get_current_head() or ""
-    with database.reading() as connection:
-        options = {"version_table": VERSION_TABLE}
-        current = MigrationContext.configure(connection, opts=options).get_current_revision()
-    return Revisions(current=current, newest=newest)
+    known = {one.revision for one in _scripts().walk_revisions()}
+    current = _current(database) if database.exists else None
+    if current is not None and current not in known:
+        reason = f"its tables have the revision {current}, of a newer release; upgrade kato-tasks"
+        raise LedgerUnavailable(database.shown, reason)
+    newest = _scripts().get_current_head() or ""
+    return Revisions(current=current, newest=newest, by_itself=database.is_file)
 
 
-def upgrade(database: Database) -> None:
-    """Bring the tables to the newest revision, in one transaction.
+def upgrade(database: Database, to: str = "head") -> None:
+    """Bring the tables to a revision, in one transaction; nothing happens if they have it.
+
+    Args:
+        database: Their database.
+        to: The revision; the newest if absent.
 
     Raises:
         LedgerUnavailable: The database did not do it; nothing has changed.
     """
-    with database.writing() as connection:
-        command.upgrade(_config(connection), "head")
+    with _lock, database.writing() as connection:
+        database.hold_back_others(connection)
+        command.upgrade(_config(connection), to)
+
+
+def _current(database: Database) -> str | None:
+    with database.reading() as connection:
+        options = {"version_table": VERSION_TABLE}
+        return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
 
 
 def _config(connection: Connection | None = None) -> Config:
