@@ -69,6 +69,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = parse_url(url)
         self._lock = threading.Lock()
+        # SQLite's writers look for their turn every so often; a thread is told of it at once.
+        self._turn = threading.RLock()
         self._engine: Engine | None = None
 
     @property
@@ -114,9 +116,26 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction, committed at the end."""
-        with self.translated(), self.engine.begin() as connection:
+        """Yield a connection in a transaction, committed at the end.
+
+        Raises:
+            LedgerUnavailable: The database did not do what it was asked, or others write to the
+                file for too long.
+        """
+        with self._in_turn(), self.translated(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if not self.is_file:
+            yield
+            return
+        if not self._turn.acquire(timeout=_BUSY_MS / 1000):
+            raise LedgerUnavailable(self.shown, f"it is written to for {_BUSY_MS / 1000:g} s")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
