@@ -47,15 +47,19 @@ class Revisions:
         return not self.up_to_date and not self.by_itself
 
 
+def known_revisions() -> list[str]:
+    """Return all revisions that this release knows, the oldest first."""
+    return [one.revision for one in _scripts().walk_revisions()][::-1]
+
+
 def revisions(database: Database) -> Revisions:
     """Return which revision a database has, and which is the newest. Makes no file.
 
     Raises:
         LedgerUnavailable: It did not answer, or is of a newer release.
     """
-    known = {one.revision for one in _scripts().walk_revisions()}
     current = _current(database) if database.exists else None
-    if current is not None and current not in known:
+    if current is not None and current not in known_revisions():
         reason = f"its tables have the revision {current}, of a newer release; upgrade kato-tasks"
         raise LedgerUnavailable(database.shown, reason)
     newest = _scripts().get_current_head() or ""

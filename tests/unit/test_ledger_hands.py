@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 import pytest
 from ledger_steps import Book, Clock, new_items, new_migration
 
 from kato_tasks.errors import SessionsMigrating
 from kato_tasks.ledger import ItemState, Ledger, MigrationState, Outcome
+
+R = TypeVar("R")
 
 MOVED, FAILED, PENDING = ItemState.MOVED, ItemState.FAILED, ItemState.PENDING
 
@@ -24,11 +28,11 @@ def book(ledger_url: str) -> Iterator[Book]:
     ledger.close()
 
 
-def together(works: list[Callable[[], object]]) -> list[object]:
+def together(works: Sequence[Callable[[], R]]) -> list[R]:
     """Run works at the same time; return what they return, or raise."""
     gate = threading.Barrier(len(works))
 
-    def run(work: Callable[[], object]) -> object:
+    def run(work: Callable[[], R]) -> R:
         gate.wait()
         return work()
 
@@ -210,8 +214,8 @@ def test_hands_at_the_same_time_take_different_items(book: Book) -> None:
             book.settle(begun, name, *step, state=MOVED)
         return taken
 
-    hands = [lambda name=f"hand-{number}": work(name) for number in range(6)]
-    taken = [key for keys in together(hands) for key in keys]  # type: ignore[attr-defined]
+    hands = [partial(work, f"hand-{number}") for number in range(6)]
+    taken = [key for keys in together(hands) for key in keys]
     assert sorted(taken) == sorted(map(str, range(200)))
     assert book.ledger.tally(begun.id).moved == 200
 
@@ -233,7 +237,7 @@ def test_of_those_who_begin_with_a_session_at_the_same_time_one_does(book: Book)
 
     keys = [f"k{number}" for number in range(1_500)]
     orders = [keys, keys[::-1], keys[700:], [*keys[1_000:], *keys[:1_000]]]
-    assert together([lambda order=one: begin(order) for one in orders]).count(True) == 1
+    assert together([partial(begin, one) for one in orders]).count(True) == 1
     assert len(book.ledger.recent(limit=9)) == 1
 
 
@@ -251,8 +255,9 @@ def test_a_cancel_among_working_hands_leaves_no_item_open(book: Book) -> None:
         assert working.wait(30)
         assert book.ledger.cancel(begun.id)
 
-    hands = [lambda name=f"hand-{number}": work(name) for number in range(4)]
-    together([*hands, cancel])
+    hands = [partial(work, f"hand-{number}") for number in range(4)]
+    works: list[Callable[[], None]] = [*hands, cancel]
+    together(works)
     tally = book.ledger.tally(begun.id)
     assert (tally.pending, tally.moving) == (0, 0)
     assert tally.total == 300
