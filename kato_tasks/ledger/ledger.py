@@ -43,9 +43,9 @@ from kato_tasks.ledger.entries import (
     NewItem,
     NewMigration,
     Outcome,
+    Revisions,
     Tally,
 )
-from kato_tasks.ledger.schema import Revisions, revisions, upgrade
 from kato_tasks.ledger.tables import is_open, items, migrations
 
 _STEP: Final = 1_000
@@ -91,13 +91,18 @@ class Ledger:
 
     def revisions(self) -> Revisions:
         """Return which revision the tables have, and which they need."""
-        return revisions(self._database)
+        # Alembic takes a fifth of a program's start, and few ask for it.
+        from kato_tasks.ledger import schema  # noqa: PLC0415
+
+        return schema.revisions(self._database)
 
     def upgrade(self) -> Revisions:
         """Bring the tables to the newest revision; return which they had."""
         before = self.revisions()
         if not before.up_to_date:
-            upgrade(self._database)
+            from kato_tasks.ledger import schema  # noqa: PLC0415
+
+            schema.upgrade(self._database)
         return before
 
     # What people and tasks begin and end.

@@ -1,9 +1,11 @@
-"""Which revision the tables are of, and how they become the newest."""
+"""Which revision the tables are of, and how they become the newest.
+
+The only module that imports Alembic; it is imported when it is needed.
+"""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import Final
 
 from alembic import command
@@ -14,37 +16,13 @@ from sqlalchemy import Connection
 
 from kato_tasks.errors import LedgerUnavailable
 from kato_tasks.ledger.database import Database
+from kato_tasks.ledger.entries import Revisions
 
 _SCRIPTS: Final = "kato_tasks:ledger/revisions"
 VERSION_TABLE: Final = "kt_revision"
 """Where Alembic keeps the revision: the database may have tables of others."""
 _lock: Final = threading.Lock()
 """Alembic keeps what it works on in a module."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Revisions:
-    """The revision that the tables have, and the newest.
-
-    Attributes:
-        current: What they have; None if there are none yet.
-        newest: What this release needs.
-        by_itself: True if the first use brings them to the newest.
-    """
-
-    current: str | None
-    newest: str
-    by_itself: bool
-
-    @property
-    def up_to_date(self) -> bool:
-        """True if they are the newest."""
-        return self.current == self.newest
-
-    @property
-    def outdated(self) -> bool:
-        """True if somebody has to bring them to the newest."""
-        return not self.up_to_date and not self.by_itself
 
 
 def known_revisions() -> list[str]:
