@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kato_tasks.cli.chaos import chaos
+from kato_tasks.cli.db import db
 from kato_tasks.cli.dead_letters import dead_letters
 from kato_tasks.cli.demo import demo
 from kato_tasks.cli.doctor import doctor
@@ -66,6 +67,7 @@ for command in (
     cordon,
     uncordon,
     schedule,
+    db,
     doctor,
     devserver,
     worker,

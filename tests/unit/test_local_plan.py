@@ -48,6 +48,15 @@ def test_without_variables_nothing_of_the_users_environment_counts(
     assert all(set(spec.drop) == {PREFIX, "CELERY_"} for spec in plan.specs)
 
 
+def test_the_ledger_is_in_the_data_folder_unless_one_is_named(tmp_path: Path) -> None:
+    own = make_plan(tmp_path, ports=FREE)
+    assert own.settings.database_url == f"sqlite:///{tmp_path / 'ledger.db'}"
+    named = {f"{PREFIX}DATABASE_URL": "postgresql://db/team"}
+    assert make_plan(tmp_path, ports=FREE, variables=named).settings.database_url == (
+        "postgresql://db/team"
+    )
+
+
 def test_a_broker_counts_with_a_store_of_its_own_only(tmp_path: Path) -> None:
     """An embedded store with the team's broker would take the team's messages."""
     embedded = make_plan(tmp_path, ports=FREE, variables=FOREIGN)
