@@ -131,6 +131,9 @@ class Adopter:
         told("reading what is known", 0, 0)
         client = self._client(request.instance)
         sessions = request.sessions or _listed(client, request.instance)
+        if not client.lists_sessions:
+            # A server that is away is noticed here, before the first session.
+            client.count()
         task = _Task(
             request=request, client=client, baseline=Baseline(client), ours=self._bound_sessions()
         )
@@ -182,15 +185,15 @@ class Adopter:
         blank = task.baseline(info.node_id)
         spec = _spec(self._settings, request, info, blank)
         memory = self._look(task.client, spec, session_id)
-        left = blank.left(info.expires_at)
+        lifetime, left = blank.lifetime_of(info), blank.left(info.expires_at)
         found = Adoption(
             key=named.key,
             spec=spec,
-            to=_bound(self._settings, session_id, spec, info, left),
+            to=_bound(self._settings, spec, info, lifetime, left),
             time=memory.time,
             journal=memory.journal,
             older=memory.older,
-            age=_age(info.ttl_seconds, left),
+            age=_age(lifetime, left),
         )
         if not insist(lambda: self._lives.adopt(found)):
             raise NotOurs(f"The key {named.key!r} names a session already; give it another.")
@@ -226,14 +229,15 @@ def _listed(client: KatoClient, instance: str) -> tuple[Named, ...]:
 
 def _spec(settings: Settings, request: Request, info: SessionInfo, blank: Blank) -> SessionSpec:
     always = bool(info.config.get("process_predictions"))
-    ttl = None if info.ttl_seconds == blank.info.ttl_seconds else info.ttl_seconds
+    lifetime = blank.lifetime_of(info)
+    ttl = None if lifetime == blank.lifetime else lifetime
     extends = info.config.get("session_auto_extend") is not False
     spec = make_spec(
         settings,
         node=info.node_id,
         instance=request.instance,
         config=blank.own_config(info.config),
-        ttl=ttl if extends else info.ttl_seconds,
+        ttl=ttl if extends else lifetime,
         tags=request.tags,
         predictions=PredictionMode.ALWAYS if always else PredictionMode.ON_DEMAND,
         auto_extend=extends,
@@ -243,16 +247,20 @@ def _spec(settings: Settings, request: Request, info: SessionInfo, blank: Blank)
 
 
 def _bound(
-    settings: Settings, session_id: str, spec: SessionSpec, info: SessionInfo, left: float | None
+    settings: Settings,
+    spec: SessionSpec,
+    info: SessionInfo,
+    lifetime: int | None,
+    left: float | None,
 ) -> Bound:
     ends = None if spec.auto_extend else max(0.0, left if left is not None else spec.ttl or 0)
-    looks = replace(first_looks(spec, info.ttl_seconds, settings), refresh=None)
+    looks = replace(first_looks(spec, lifetime, settings), refresh=None)
     if ends is not None and looks.idle is not None:
         looks = replace(looks, idle=min(ends, looks.idle))
     return Bound(
-        session_id=session_id,
+        session_id=info.session_id,
         learning=learning_of(info.config),
-        lifetime=info.ttl_seconds,
+        lifetime=lifetime,
         ends=ends,
         looks=looks,
     )

@@ -13,9 +13,16 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from kato_tasks.delivery.making import lifetime_of
 from kato_tasks.delivery.memory import adds_event, nameless
 from kato_tasks.errors import KatoError, KatoTasksError, SessionNotFound
-from kato_tasks.kato import TIME_UNKNOWN, KatoClient, SessionInfo, effective_differences
+from kato_tasks.kato import (
+    TIME_UNKNOWN,
+    CreatedSession,
+    KatoClient,
+    SessionInfo,
+    effective_differences,
+)
 from kato_tasks.observations import shown
 
 _NOT_OWN: Final = frozenset({"process_predictions", "session_ttl", "session_auto_extend"})
@@ -137,12 +144,34 @@ class Blank:
     """A session of which nobody has asked anything: what a server does by itself.
 
     Attributes:
+        created: What the server answered when it was made.
         info: How the server describes it.
-        read_at: When it was read, by this process's monotonic clock.
+        made_at: When it was made, by this process's monotonic clock.
     """
 
+    created: CreatedSession
     info: SessionInfo
-    read_at: float
+    made_at: float
+
+    @property
+    def lifetime(self) -> int | None:
+        """The server's own time to live of sessions, in seconds; None if it does not show it."""
+        return lifetime_of(self.created)
+
+    def lifetime_of(self, info: SessionInfo) -> int | None:
+        """Return the time to live of a session, in seconds; None if the server does not show it.
+
+        A server that lets reading move the end that it shows (kato-api 2) shows with it what is
+        left, in whole seconds: as much less for every session as for the blank one. One that does
+        not shows when the session ends: since its creation, it is longer than it was made for if
+        somebody has extended it.
+        """
+        if self._slides and self.lifetime is not None and self.info.ttl_seconds is not None:
+            lacking = self.lifetime - self.info.ttl_seconds
+            return None if info.ttl_seconds is None else info.ttl_seconds + lacking
+        if info.created_at is None or info.expires_at is None:
+            return info.ttl_seconds
+        return round((info.expires_at - info.created_at).total_seconds())
 
     def own_config(self, config: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         """Return what of a session's config is its own.
@@ -157,8 +186,12 @@ class Blank:
         """Return in how many seconds a session ends, by the server's clock; None if not known."""
         if expires_at is None or self.info.created_at is None:
             return None
-        passed = time.monotonic() - self.read_at
+        passed = time.monotonic() - self.made_at
         return (expires_at - self.info.created_at).total_seconds() - passed
+
+    @property
+    def _slides(self) -> bool:
+        return self.info.expires_at != self.created.expires_at
 
 
 class Baseline:
@@ -189,9 +222,10 @@ class Baseline:
 
     def _read(self, node: str) -> Blank:
         began = time.monotonic()
-        session_id = self._client.create_session(node_id=node).session_id
+        created = self._client.create_session(node_id=node)
         try:
-            return Blank(info=self._client.get_session(session_id), read_at=began)
+            info = self._client.get_session(created.session_id)
+            return Blank(created=created, info=info, made_at=began)
         finally:
             with suppress(KatoError):
-                self._client.discard_session(session_id)
+                self._client.discard_session(created.session_id)
