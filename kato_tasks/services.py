@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from kato_tasks.adoption import Adopter
 from kato_tasks.breakers import RedisBreakers, Watch
 from kato_tasks.clients import Clients
 from kato_tasks.clock import SteadyClock
@@ -65,6 +66,7 @@ class Services:
         office: Replays dead letters, or discards them.
         deliverer: Delivers lanes, for workers.
         caretaker: Looks after idle sessions, for workers.
+        adopter: Makes sessions ours that somebody else has made.
         ledger: The record of migrations.
         mover: Moves one session at a time.
         migrations: Moves many.
@@ -109,6 +111,13 @@ class Services:
             settings=settings,
         )
         self.caretaker = Caretaker(self.deliverer.tools, self._keeper)
+        self.adopter = Adopter(
+            client=self.clients,
+            lives=self.lives,
+            registry=self.registry,
+            nodes=self.nodes,
+            settings=settings,
+        )
         self.ledger = Ledger(settings.database_url)
         self.mover = Mover(
             self.deliverer,
