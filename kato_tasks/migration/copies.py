@@ -38,6 +38,10 @@ class Copy:
     calls: int = 1
 
 
+class Unmovable(Unfaithful):
+    """A session of which no copy can be made until somebody does something about it."""
+
+
 def make_copy(client: KatoClient, spec: SessionSpec, key: str) -> Copy:
     """Make an empty copy, which neither predicts nor learns by itself.
 
@@ -72,7 +76,9 @@ def catch_up(client: KatoClient, copy: Copy, replay: tuple[bytes, ...]) -> Copy:
     return replace(copy, replay=replay, calls=copy.calls + calls)
 
 
-def verify(client: KatoClient, copy: Copy, memory: Memory, seen: Cognition | None) -> None:
+def verify(
+    client: KatoClient, copy: Copy, memory: Memory, seen: Cognition | None, *, whole: bool
+) -> None:
     """See that a copy remembers what it must, as far as its server shows it.
 
     Args:
@@ -80,6 +86,7 @@ def verify(client: KatoClient, copy: Copy, memory: Memory, seen: Cognition | Non
         copy: The copy.
         memory: What it must remember.
         seen: What the source shows; None if it shows nothing.
+        whole: Nothing was cut off its journal: the copy has its emotives too.
 
     Raises:
         OtherSymbols: Vectors have other neighbours there than at the source.
@@ -94,7 +101,7 @@ def verify(client: KatoClient, copy: Copy, memory: Memory, seen: Cognition | Non
     if seen is None:
         return
     _verify_symbols(memory, seen.stm, copied.stm)
-    if not _alike(seen.emotives, copied.emotives):
+    if whole and not _alike(seen.emotives, copied.emotives):
         raise Unfaithful("the copy has other emotives")
 
 
@@ -113,21 +120,26 @@ def verify_percepts(source: KatoClient, target: KatoClient, session_id: str, cop
             raise Unfaithful(f"the copy has other {name}")
 
 
-def give_config(client: KatoClient, copy: Copy, learning: Learning) -> None:
+def give_config(client: KatoClient, copy: Copy, learning: Learning) -> int:
     """Give a copy the config that it was kept from, and see that the server has taken it.
 
+    Returns:
+        How many HTTP calls it took.
+
     Raises:
-        Unfaithful: The server has another config.
+        Unmovable: The server has another config.
         KatoError: It may or may not have it.
     """
     if not client.can_configure:
-        return
-    give_voice(client, copy.session_id, copy.spec, learning)
-    if copy.spec.config:
-        effective = client.get_config(copy.session_id)
-        dropped = effective_differences(copy.spec.config, effective)
-        if dropped:
-            raise Unfaithful(f"the copy has not taken {', '.join(dropped)}")
+        return 0
+    calls = give_voice(client, copy.session_id, copy.spec, learning)
+    if not copy.spec.config:
+        return calls
+    effective = client.get_config(copy.session_id)
+    dropped = effective_differences(copy.spec.config, effective)
+    if dropped:
+        raise Unmovable(f"the copy has not taken {', '.join(dropped)}")
+    return calls + 1
 
 
 def drop_copy(client: KatoClient, session_id: str) -> None:
