@@ -11,7 +11,6 @@ from kato_tasks.delivery.making import give_voice, make_session
 from kato_tasks.delivery.memory import Memory
 from kato_tasks.delivery.rehome import OtherSymbols, Seen, Unfaithful
 from kato_tasks.kato import TIME_UNKNOWN, Cognition, KatoClient, effective_differences
-from kato_tasks.kato.dialects import Verb
 from kato_tasks.models import Learning, SessionSpec
 
 _LONGEST_REPLAY: Final = 1000
@@ -112,7 +111,7 @@ def verify_percepts(source: KatoClient, target: KatoClient, session_id: str, cop
         Unfaithful: It does not.
         KatoError: One of both servers did not answer.
     """
-    if not (_shows_percepts(source) and _shows_percepts(target)):
+    if not (source.shows_percepts and target.shows_percepts):
         return
     before, after = source.percept_data(session_id), target.percept_data(copy.session_id)
     for name in _SHOWN_AS_IS:
@@ -151,10 +150,6 @@ def _verify_symbols(memory: Memory, before: Seen, after: Seen) -> None:
     if memory.exact or [sorted(event) for event in before] == [sorted(event) for event in after]:
         return
     raise OtherSymbols("vectors have other neighbours there")
-
-
-def _shows_percepts(client: KatoClient) -> bool:
-    return Verb.PERCEPT in client.dialect.routes
 
 
 def _alike(one: object, other: object) -> bool:

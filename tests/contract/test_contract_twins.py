@@ -117,7 +117,8 @@ class Side:
         alive = step.size == 1
         named = "default" if step.size == 2 else None
         wanted = request(
-            *(step.key, *made),
+            step.key,
+            *made,
             spec=spec,
             node=step.node,
             instance=named,
