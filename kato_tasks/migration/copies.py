@@ -100,7 +100,7 @@ def verify(
     if seen is None:
         return
     _verify_symbols(memory, seen.stm, copied.stm)
-    if whole and not _alike(seen.emotives, copied.emotives):
+    if whole and _both_show_all(seen, copied) and not _alike(seen.emotives, copied.emotives):
         raise Unfaithful("the copy has other emotives")
 
 
@@ -150,6 +150,11 @@ def _verify_symbols(memory: Memory, before: Seen, after: Seen) -> None:
     if memory.exact or [sorted(event) for event in before] == [sorted(event) for event in after]:
         return
     raise OtherSymbols("vectors have other neighbours there")
+
+
+def _both_show_all(*seen: Cognition) -> bool:
+    """Tell whether emotives can be compared: the guide's dialect shows neither them nor time."""
+    return all(one.time != TIME_UNKNOWN for one in seen)
 
 
 def _alike(one: object, other: object) -> bool:

@@ -122,6 +122,10 @@ class DevServer:
         """Wait for the end of its process."""
         wait_until(lambda: self._child.collect() is not None, message="the server did not end")
 
+    def kill(self) -> None:
+        """End its process with SIGKILL."""
+        self._child.kill()
+
     def arm(self, *faults: str) -> None:
         """Arm these faults instead of those that were."""
         answer = httpx.post(f"{self.url}/_dev/faults", json={"faults": list(faults)})
@@ -191,9 +195,13 @@ class Site:
     def observe(self, count: int) -> None:
         """Have so many observations accepted, one command each."""
         for number in range(len(self._accepted) + 1, len(self._accepted) + count + 1):
-            observation = _fields(number)
+            observation = self.observation(number)
             receipt = self._session.observe_many([observation])
             self._note(Kind.OBSERVE, receipt, observation)
+
+    def observation(self, number: int) -> dict[str, Any]:
+        """Return the observation of a number."""
+        return fields_of(number)
 
     def learn(self) -> None:
         """Have a learn accepted."""
@@ -309,7 +317,8 @@ class Site:
         self._accepted.append(Acceptance(call=call, first=place, seq=place))
 
 
-def _fields(number: int) -> dict[str, Any]:
+def fields_of(number: int) -> dict[str, Any]:
+    """Return an observation that carries a number."""
     return {"strings": [f"n{number}", "shared"], "metadata": {NUMBER: number}}
 
 
