@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
-import httpx
 import redis
 from protocol_site import DevServer, Site, fields_of
 from protocol_steps import LANES, NODES, Crash, Interrupted
@@ -16,8 +15,8 @@ from protocol_steps import LANES, NODES, Crash, Interrupted
 from kato_tasks.chaos.checking import Incarnation, in_order
 from kato_tasks.chaos.judging import Evidence, Finding, judge
 from kato_tasks.chaos.reading import Found, entry_of
-from kato_tasks.demo.audit import Audit
 from kato_tasks.delivery import Deliverer
+from kato_tasks.demo.audit import Audit
 from kato_tasks.errors import StoreUnavailable
 from kato_tasks.kato import KatoClient
 from kato_tasks.keys import Keys
@@ -29,7 +28,7 @@ from kato_tasks.naming import fold_node
 from kato_tasks.nodes import Nodes
 from kato_tasks.registry import Registry
 from kato_tasks.settings import Settings
-from kato_tasks.testing import wait_until
+from kato_tasks.testing import RecordingWake, wait_until
 
 BLUE: Final = "blue"
 GREEN: Final = "green"
@@ -202,7 +201,8 @@ class MovingSite(Site):
 
     def living(self, name: str) -> list[str]:
         """The ids of this key's sessions that a server has now."""
-        return [one for one in self.made_at(name) if self.servers[name].has(one)]
+        client = self.services.clients(name)
+        return [one for one in self.made_at(name) if client.exists(one)]
 
     def made_at(self, name: str) -> list[str]:
         """The ids of all sessions that a server ever had for this key."""
@@ -217,6 +217,9 @@ class MovingSite(Site):
             found=Found() if record.session_id is None else self._found(record.session_id),
         )
         return judge(self._member, self._expected(), self._accepted, evidence)
+
+    def remembers_all(self) -> bool:
+        return self._found(self.session_id).stm == self._expected().stm
 
     def story(self) -> list[str]:
         """What was applied to each server-side session, for people."""
@@ -237,6 +240,10 @@ class MovingSite(Site):
         percept = client.percept_data(self.session_id)
         felt = (percept.get("emotives"), percept.get("metadata"))
         return (seen.stm, seen.time, seen.emotives, *felt)
+
+    def stm(self) -> list[list[str]]:
+        """The short-term memory of the bound session."""
+        return self.services.clients(self.instance).look(self.session_id).stm
 
     def learned_at(self, name: str) -> list[int]:
         """How often each pattern was learned there that must have been learned once."""
@@ -261,17 +268,18 @@ class MovingSite(Site):
 
     def _records(self, name: str) -> list[Mapping[str, Any]]:
         # By its node, which is the key: sessions of the guide's dialect have no lineage.
-        url = f"{self.servers[name].url}/_dev/sessions?limit=1000000"
-        found = httpx.get(url).raise_for_status().json()["sessions"]
+        found = self.servers[name].ask("/_dev/sessions?limit=1000000")["sessions"]
         return [one for one in found if one["node_id"] == self.key]
 
     def _mover(self, steps: Steps) -> Mover:
         return Mover(
             self._deliverer(steps),
             moves=cast("Moves", Interrupted(self.services.moves, MOVES, steps)),
-            registry=cast("Registry", Interrupted(self.services.registry, frozenset({"get"}), steps)),
+            registry=cast(
+                "Registry", Interrupted(self.services.registry, frozenset({"get"}), steps)
+            ),
             keeper=self._keeper,
-            wake=self.services.wake,
+            wake=RecordingWake(),
         )
 
     def _deliverer(self, steps: Steps) -> Deliverer:
