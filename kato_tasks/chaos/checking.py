@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kato_tasks.chaos.steps import EMPTIED, Step, labelled
@@ -60,6 +60,26 @@ class Incarnation:
     def delivered(self) -> bool:
         """True if a command was delivered to it. A delete alone may have been a clean-up."""
         return any(one.kind in _DELIVERIES and not one.replayed for one in self.entries)
+
+    @property
+    def ready_at(self) -> float:
+        """When it had all that was replayed into it; a key can be bound to it from then on."""
+        replayed = (one.at for one in self.entries if one.replayed and one.kind == "observe")
+        return max(replayed, default=self.created_at)
+
+
+def in_order(lineages: Iterable[Sequence[Incarnation]]) -> list[Incarnation]:
+    """Return the lineages of one key at several servers as one, in the order of binding.
+
+    A copy that was made ahead of a move is older than a session that was made anew meanwhile,
+    and is bound after it. So each counts as made when all that it began with was there.
+    """
+    merged = [
+        replace(one, created_at=max(one.created_at, one.ready_at))
+        for lineage in lineages
+        for one in lineage
+    ]
+    return sorted(merged, key=lambda one: one.created_at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
