@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -72,6 +72,7 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
     *,
     redis_url: str | None = None,
     instances: Mapping[str, str] | None = None,
+    devservers: Sequence[str] = (),
     workers: int = 1,
     flower: bool = True,
     ports: Ports | None = None,
@@ -83,7 +84,9 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
     Args:
         data_dir: An existing folder for the data of all processes.
         redis_url: A store that runs already; an embedded one is started if None.
-        instances: KATO servers that run already; a development server is started if None.
+        instances: KATO servers that run already; development servers are started if None.
+        devservers: The instances that are development servers then, one each; if there are none,
+            a single one is the instance ``default``.
         workers: How many worker processes.
         flower: Run Flower too.
         ports: The ports that are wanted.
@@ -107,9 +110,8 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
         # It may come later: workers try again and again, and nothing but a person ends that.
         broker_url, patience = variables.get(f"{PREFIX}BROKER_URL") or redis_url, math.inf
     if instances is None:
-        spec, url = _devserver(data_dir, ports.devserver)
-        specs.append(spec)
-        instances = {"default": url}
+        started, instances = _devservers(data_dir, ports.devserver, devservers)
+        specs += started
     environment = {
         **variables,
         f"{PREFIX}REDIS_URL": redis_url,
@@ -155,13 +157,28 @@ def _store(data_dir: Path, wanted: int | None, appendfsync: str) -> tuple[Proces
     return spec, url
 
 
-def _devserver(data_dir: Path, wanted: int | None) -> tuple[ProcessSpec, str]:
-    port = free_port(wanted)
+def _devservers(
+    data_dir: Path, wanted: int | None, names: Sequence[str]
+) -> tuple[list[ProcessSpec], dict[str, str]]:
+    """Return the development servers, and where each instance is."""
+    if not names:
+        spec, url = _devserver(data_dir, "devserver", free_port(wanted))
+        return [spec], {"default": url}
+    ports = [free_port(wanted), *(free_port() for _ in names[1:])]
+    planned = [
+        _devserver(data_dir, f"devserver-{name}", port)
+        for name, port in zip(names, ports, strict=True)
+    ]
+    urls = {name: url for name, (_, url) in zip(names, planned, strict=True)}
+    return [spec for spec, _ in planned], urls
+
+
+def _devserver(data_dir: Path, name: str, port: int) -> tuple[ProcessSpec, str]:
     spec = ProcessSpec(
-        name="devserver",
+        name=name,
         command=[
             *(sys.executable, "-m", "kato_tasks.devserver"),
-            *("--port", str(port), "--state", str(data_dir / "devserver")),
+            *("--port", str(port), "--state", str(data_dir / name)),
         ],
         drop=_HIDDEN,
         ready=_listens(port),
