@@ -16,7 +16,7 @@ from kato_tasks.migration.mover import Mover
 
 _CHUNK: Final = 20
 """Most sessions that one hand has at a time: so many wait for a hand that died."""
-_CLAIMED: Final = 30.0
+_CLAIMED: Final = 10.0
 """Seconds for which they are a hand's own, unless it says that it is at work."""
 _LOOK: Final = 1.0
 """Seconds between two looks at what has become of the migration."""

@@ -244,11 +244,14 @@ def test_the_guides_migrator_moves_one_and_all(
 
 def test_tasks_move_one_session_and_all(two: Two, key: str) -> None:
     keys = two.fill(key, 4, nodes=4, events=2)
-    moved = two.site.send("kato_tasks.migrate_session", keys[0], "green")
-    assert moved == {"status": "success", "new_id": two.site.session_id(keys[0])}
-    begun = two.site.send("kato_tasks.migrate_all", source="blue", target="green")
-    assert begun["sessions"] == 3
-    assert two.end(begun["migration"]).tally.moved == 3
+    send, ledger = two.site.app.send_task, two.site.kato.services.ledger
+    send("kato_tasks.migrate_session", args=(keys[0], "green"), ignore_result=True)
+    wait_until(lambda: two.instance(keys[0]) == "green", timeout=30)
+    arguments = {"source": "blue", "target": "green"}
+    send("kato_tasks.migrate_all", kwargs=arguments, ignore_result=True)
+    wait_until(lambda: len(ledger.recent(limit=5)) == 2, timeout=30)
+    [latest, _] = ledger.recent(limit=5)
+    assert two.end(latest.id).tally.moved == 3
 
 
 def test_the_command_plans_moves_shows_and_undoes(
