@@ -230,3 +230,31 @@ def test_a_server_that_stays_silent_is_started_anew(stack: Stack, server: Server
         nemesis.heal(float(now))
     assert stack.sent == [("devserver", SIGKILL)]
     assert nemesis.healed == 1
+
+
+def test_each_server_has_faults_of_its_own(stack: Stack) -> None:
+    """One is armed while the other is stopped; in the end both are disarmed, and seen to."""
+    blue, green = Server(), Server()
+    plan = [
+        Fault(at=1.0, kind="500", target="blue", lasts=2.0, text="500:3"),
+        Fault(at=1.0, kind="503", target="green", lasts=2.0, text="503:3"),
+        Fault(at=1.1, kind="stop_devserver", target="blue", lasts=9.0),
+    ]
+    nemesis = Nemesis(plan, processes=stack, servers={"blue": blue, "green": green})
+    nemesis.step(1.0)
+    assert (blue.armed, green.armed) == (["500:3"], ["503:3"])
+    blue.fired, green.fired = 2, 1
+    for now in (1.1, 1.5, 3.1):
+        nemesis.step(now)
+    assert nemesis.struck == {"503": 1, "stop_devserver": 1}
+    assert (blue.armed, green.armed) == (["500:3"], ["503:3", ""])
+    nemesis.end()
+    assert nemesis.struck["500"] == 2
+    blue.silent = True
+    for now in range(1, 14):
+        nemesis.heal(float(now))
+    assert not nemesis.calm
+    assert stack.sent == [("blue", SIGSTOP), ("blue", SIGCONT), ("blue", SIGKILL)]
+    blue.silent = False
+    nemesis.heal(20.0)
+    assert nemesis.calm
