@@ -24,7 +24,7 @@ from kato_tasks.chaos.proxy import LossyProxy
 from kato_tasks.chaos.report import Report
 from kato_tasks.chaos.times import VARIABLES
 from kato_tasks.errors import SessionParked, StoreUnavailable, WaitTimeout
-from kato_tasks.local import LocalStack, Ports, make_plan
+from kato_tasks.local import LocalStack, Ports, devserver_process, make_plan
 from kato_tasks.producer import KatoTasks
 from kato_tasks.registry import Registry
 from kato_tasks.services import Services
@@ -77,7 +77,8 @@ class Options:
     @property
     def servers(self) -> tuple[str, ...]:
         """The development servers by their names in the stack."""
-        return tuple(f"{DEVSERVER}-{name}" for name in self.instances) or (DEVSERVER,)
+        names = self.instances
+        return tuple(devserver_process(name, names) for name in names) or (DEVSERVER,)
 
 
 @dataclass(slots=True)

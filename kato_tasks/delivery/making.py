@@ -61,7 +61,7 @@ def make_session(client: KatoClient, spec: SessionSpec, key: str, *, quiet: bool
     return Made(
         session_id=created.session_id,
         learning=learning_of(effective),
-        lifetime=_lifetime(created),
+        lifetime=lifetime_of(created),
     )
 
 
@@ -80,7 +80,7 @@ def give_voice(client: KatoClient, session_id: str, spec: SessionSpec, learning:
         client.update_config(session_id, config)
 
 
-def _lifetime(created: CreatedSession) -> int | None:
+def lifetime_of(created: CreatedSession) -> int | None:
     """Return a session's time to live: by its dates, which are right where ttl_seconds is not."""
     if created.created_at is None or created.expires_at is None:
         return created.ttl_seconds

@@ -12,6 +12,7 @@ from typing import Final
 
 from kato_tasks.errors import InvalidInput
 from kato_tasks.local.variables import set_variables, settings_from
+from kato_tasks.naming import check_instance_name
 from kato_tasks.settings import PREFIX, Settings
 from kato_tasks.stack import (
     ProcessSpec,
@@ -26,6 +27,7 @@ HOST: Final = "127.0.0.1"
 _CELERY: Final = (sys.executable, "-m", "celery", "-A", "kato_tasks.worker")
 _LOOK: Final = 0.2
 _START: Final = 60.0
+_DEVSERVER: Final = "devserver"
 _HIDDEN: Final = (PREFIX, "CELERY_")
 """What the processes do not inherit: the plan alone says what they connect to."""
 
@@ -36,7 +38,7 @@ class Ports:
 
     Attributes:
         store: The embedded store.
-        devserver: The first development server.
+        devserver: The first development server; each further one wants the port after it.
         flower: Flower.
     """
 
@@ -85,18 +87,20 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
         data_dir: An existing folder for the data of all processes.
         redis_url: A store that runs already; an embedded one is started if None.
         instances: KATO servers that run already; development servers are started if None.
-        devservers: The instances that are development servers then, one each; if there are none,
-            a single one is the instance ``default``.
+        devservers: The instances that are development servers of this stack; one by the name
+            ``default`` if there are none and ``instances`` is None.
         workers: How many worker processes.
         flower: Run Flower too.
         ports: The ports that are wanted.
         variables: Further ``KATO_TASKS_*`` variables for the stack; those about the store and the
-            instances lose against the arguments, and a broker counts with a named store only.
+            instances lose against the arguments, and a broker and a ledger count with a named store
+            only.
         appendfsync: When the embedded store forces its data onto the disk.
 
     Raises:
-        InvalidInput: There is no store to start and none was named, or a variable is out of its
-            range.
+        InvalidInput: There is no store to start and none was named, a variable is out of its
+            range, or ``devservers`` has a name twice, one that is none, or stands beside
+            ``instances``.
     """
     ports = ports or Ports()
     variables = set_variables(variables or {})
@@ -104,21 +108,24 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
     if redis_url is None:
         spec, redis_url = _store(data_dir, ports.store, appendfsync)
         specs.append(spec)
-        # Another broker would bring the work of another stack.
-        broker_url, patience = redis_url, _START
+        # Another broker, or ledger, would bring the work of another stack.
+        broker_url, patience, ledger = redis_url, _START, None
     else:
         # It may come later: workers try again and again, and nothing but a person ends that.
         broker_url, patience = variables.get(f"{PREFIX}BROKER_URL") or redis_url, math.inf
+        ledger = variables.get(f"{PREFIX}DATABASE_URL")
+    names = _check_devservers(devservers, instances)
     if instances is None:
-        started, instances = _devservers(data_dir, ports.devserver, devservers)
-        specs += started
+        servers = _devservers(data_dir, names, ports.devserver)
+        specs += [spec for spec, _ in servers.values()]
+        instances = {name: url for name, (_, url) in servers.items()}
     environment = {
         **variables,
         f"{PREFIX}REDIS_URL": redis_url,
         f"{PREFIX}BROKER_URL": broker_url,
+        f"{PREFIX}DATABASE_URL": ledger or f"sqlite:///{data_dir / 'ledger.db'}",
         f"{PREFIX}INSTANCES": json.dumps(dict(instances)),
     }
-    environment.setdefault(f"{PREFIX}DATABASE_URL", f"sqlite:///{data_dir / 'ledger.db'}")
     settings = settings_from(environment)
     numbers = range(1, workers + 1)
     specs += [_worker(data_dir, number, environment, patience) for number in numbers]
@@ -157,28 +164,52 @@ def _store(data_dir: Path, wanted: int | None, appendfsync: str) -> tuple[Proces
     return spec, url
 
 
+def devserver_process(instance: str, devservers: Sequence[str]) -> str:
+    """Return what the process of a development server is called in its stack.
+
+    Args:
+        instance: The name of its instance.
+        devservers: What :func:`make_plan` was given.
+    """
+    return f"{_DEVSERVER}-{instance}" if devservers else _DEVSERVER
+
+
+def _check_devservers(
+    devservers: Sequence[str], instances: Mapping[str, str] | None
+) -> tuple[str, ...]:
+    names = tuple(map(check_instance_name, devservers))
+    if len(set(names)) != len(names):
+        raise InvalidInput("instances", f"are {', '.join(names)}", "every name once")
+    if names and instances is not None:
+        raise InvalidInput(
+            "instances",
+            "are to be development servers, and servers that run already are named too",
+            "one of both",
+        )
+    return names
+
+
 def _devservers(
-    data_dir: Path, wanted: int | None, names: Sequence[str]
-) -> tuple[list[ProcessSpec], dict[str, str]]:
-    """Return the development servers, and where each instance is."""
-    if not names:
-        spec, url = _devserver(data_dir, "devserver", free_port(wanted))
-        return [spec], {"default": url}
-    ports = [free_port(wanted), *(free_port() for _ in names[1:])]
-    planned = [
-        _devserver(data_dir, f"devserver-{name}", port)
-        for name, port in zip(names, ports, strict=True)
-    ]
-    urls = {name: url for name, (_, url) in zip(names, planned, strict=True)}
-    return [spec for spec, _ in planned], urls
+    data_dir: Path, names: tuple[str, ...], wanted: int | None
+) -> dict[str, tuple[ProcessSpec, str]]:
+    """Return the process and the URL of each development server by the name of its instance."""
+    servers: dict[str, tuple[ProcessSpec, str]] = {}
+    taken: set[int] = set()
+    for position, name in enumerate(names or ("default",)):
+        port = free_port(None if wanted is None else wanted + position)
+        while port in taken:
+            port = free_port()
+        taken.add(port)
+        servers[name] = _devserver(data_dir, devserver_process(name, names), port)
+    return servers
 
 
-def _devserver(data_dir: Path, name: str, port: int) -> tuple[ProcessSpec, str]:
+def _devserver(data_dir: Path, process: str, port: int) -> tuple[ProcessSpec, str]:
     spec = ProcessSpec(
-        name=name,
+        name=process,
         command=[
             *(sys.executable, "-m", "kato_tasks.devserver"),
-            *("--port", str(port), "--state", str(data_dir / name)),
+            *("--port", str(port), "--state", str(data_dir / process)),
         ],
         drop=_HIDDEN,
         ready=_listens(port),

@@ -14,9 +14,9 @@ from integration_site import DevServer, Processes, Site, environment, numbered
 
 from kato_tasks import InvalidInput, SessionMigrator, SessionNotMoved, Settings
 from kato_tasks.cli import main
-from kato_tasks.errors import SessionsMigrating, UnknownMigration, UnknownSession
+from kato_tasks.errors import InstanceCordoned, SessionsMigrating, UnknownMigration, UnknownSession
 from kato_tasks.ledger import ItemState, MigrationState
-from kato_tasks.migration import Migrations, Request, Standing, watch
+from kato_tasks.migration import Migrations, Request, Standing, drain, watch
 from kato_tasks.sessions import Wanted
 from kato_tasks.testing import wait_until
 
@@ -209,6 +209,30 @@ def test_a_node_moves_as_a_whole(two: Two, key: str) -> None:
     keys = two.fill(key, 6, nodes=2, events=1)
     two.end(two.start(wanted=Wanted(node=f"{key}-n1")))
     assert [two.instance(one) for one in keys] == ["blue", "green"] * 3
+
+
+def test_an_instance_is_drained_and_takes_no_new_session(two: Two, key: str) -> None:
+    keys = two.fill(key, 12, nodes=4, events=2)
+    kato = two.site.kato
+    services = kato.services
+    request = Request(source="blue")
+    assert two.migrations.plan(request).targets == {"green": 12}
+    drained = drain(
+        two.migrations,
+        services.placement,
+        kato.settings,
+        request,
+        lambda _step, _done, _total: None,
+    )
+    assert (drained.moved, drained.left) == (12, 0)
+    assert {two.instance(one) for one in keys} == {"green"}
+    with pytest.raises(InstanceCordoned, match="takes no new session"):
+        kato.session(f"{key}-new", instance="blue").observe(["x"])
+    kato.session(f"{key}-new", node=f"{key}-n1").observe(["x"])
+    assert two.instance(f"{key}-new") == "green"
+    services.placement.uncordon("blue")
+    kato.session(f"{key}-other", node=f"{key}-n1").observe(["x"]).wait(timeout=30)
+    assert two.instance(f"{key}-other") == "green"
 
 
 @contextmanager
