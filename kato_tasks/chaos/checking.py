@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,6 +84,12 @@ class Incarnation:
             if one.at <= first and (one.kind == _CONFIG or (one.replayed and one.kind != _DELETE))
         ]
         return max([self.created_at, *made])
+
+
+def in_order(lineages: Iterable[Sequence[Incarnation]]) -> list[Incarnation]:
+    """Return the lineages of one key at several servers as one, in the order of their turns."""
+    merged = (one for lineage in lineages for one in lineage)
+    return sorted(merged, key=lambda one: one.begins)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from kato_tasks.chaos.acceptances import NUMBER
-from kato_tasks.chaos.checking import Entry, Incarnation
+from kato_tasks.chaos.checking import Entry, Incarnation, in_order
 from kato_tasks.demo.audit import Audit
 from kato_tasks.demo.checking import EventSymbols, Observed
 from kato_tasks.kato import KatoClient
@@ -64,9 +64,7 @@ class Reader:
         Raises:
             KatoError: A server did not answer.
         """
-        found = [one for url in self._audits for one in self._lineage(url, key)]
-        # A copy at another server is made while the session that it is made of has its turn.
-        found.sort(key=lambda one: one.begins)
+        found = in_order([*self._lineage(url, key)] for url in self._audits)
         if bound is not None and all(one.session_id != bound for one in found):
             url = self._server_of(bound)
             entries = () if url is None else self._entries(url, bound)

@@ -65,8 +65,11 @@ def make_session(client: KatoClient, spec: SessionSpec, key: str, *, quiet: bool
     )
 
 
-def give_voice(client: KatoClient, session_id: str, spec: SessionSpec, learning: Learning) -> None:
+def give_voice(client: KatoClient, session_id: str, spec: SessionSpec, learning: Learning) -> int:
     """Give a session that was made quiet the config that it is to have.
+
+    Returns:
+        How many HTTP calls it took.
 
     Raises:
         KatoError: It may or may not have it.
@@ -78,6 +81,7 @@ def give_voice(client: KatoClient, session_id: str, spec: SessionSpec, learning:
         config[_PREDICTIONS] = True
     if config:
         client.update_config(session_id, config)
+    return int(bool(config))
 
 
 def lifetime_of(created: CreatedSession) -> int | None:

@@ -114,21 +114,23 @@ class Migrations:
         self._hire(begun.id, hands_of(begun))
         return begun
 
-    def run(self, plan: Plan) -> Standing:
-        """Begin a migration and do all of it in this thread; return how it stands then.
+    def run(self, plan: Plan, *, alone: bool = True) -> Standing:
+        """Begin a migration and work on it in this thread; return how it stands in the end.
 
-        Others may help: should this process die, the sweep sends for hands.
+        Should this process die, the workers' sweep sends for hands.
+
+        Args:
+            plan: What to do.
+            alone: False to send for hands too; no worker has to run.
 
         Raises:
             SessionsMigrating: Some of the sessions are in another migration; nothing is begun.
             LedgerUnavailable: The ledger did not answer.
             StoreUnavailable: The store did not answer. What was moved is moved.
         """
-        begun = self._begin(plan)
-        hand = Hand(self.ledger, self.mover, self._move_home)
-        while hand.turn(begun.id):
+        begun = self._begin(plan) if alone else self.start(plan)
+        while self.hand(begun.id):
             pass
-        self.finish(begun.id)
         return self.standing(begun.id)
 
     def _begin(self, plan: Plan) -> Migration:

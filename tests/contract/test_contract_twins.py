@@ -117,8 +117,15 @@ class Side:
         spec = replace(SPEC, node=step.node or "n")
         alive = step.size == 1
         named = "default" if step.size == 2 else None
-        options = {"node": step.node, "instance": named, "bind": step.flag, "keep_alive": alive}
-        wanted = request(step.key, *made, spec=spec, **options)
+        wanted = request(
+            step.key,
+            *made,
+            spec=spec,
+            node=step.node,
+            instance=named,
+            bind=step.flag,
+            keep_alive=alive,
+        )
         return [str(answer) for answer in self.lanes.append([wanted, wanted])]
 
     def _claim(self, step: Step) -> object:
