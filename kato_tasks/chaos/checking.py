@@ -62,13 +62,17 @@ class Incarnation:
 
     @property
     def deliveries(self) -> tuple[Entry, ...]:
-        """The commands that were delivered to it. A delete alone may have been a clean-up."""
+        """The commands that were delivered to it, but for an end."""
         return tuple(one for one in self.entries if one.kind in _DELIVERIES and not one.replayed)
 
     @property
     def delivered(self) -> bool:
-        """True if a command was delivered to it."""
-        return bool(self.deliveries)
+        """True if a command was delivered to it.
+
+        A delete alone may have been a clean-up, unless it ended what was made anew, or had moved.
+        """
+        ended = any(one.kind == _DELETE and not one.replayed for one in self.entries)
+        return bool(self.deliveries) or (ended and any(one.replayed for one in self.entries))
 
     @property
     def begins(self) -> float:
@@ -77,7 +81,7 @@ class Incarnation:
         That is when the last was done that made it what it had to be: a session that moves is
         copied while the one before it is still written to, or even made anew.
         """
-        first = self.deliveries[0].at if self.delivered else math.inf
+        first = self.deliveries[0].at if self.deliveries else math.inf
         made = [
             one.at
             for one in self.entries

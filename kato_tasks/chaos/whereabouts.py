@@ -34,7 +34,7 @@ def find_astray(
         if one.session_id == bound and one.server != (home or ""):
             return f"{key}: it is bound to {bound}, which is at {one.server}, not at {home}."
     for left, entered in pairwise(counted):
-        late = left.deliveries[-1].at - entered.begins if left.delivered else 0.0
+        late = left.deliveries[-1].at - entered.begins if left.deliveries else 0.0
         if late > LONGEST_AFTER_SWITCH:
             return (
                 f"{key}: {left.session_id} was written to {late:.1f} s after "
