@@ -53,7 +53,7 @@ def test_a_session_that_is_ended_begins_anew() -> None:
 
 
 def test_a_session_may_be_ended_before_anything_else_came_to_it() -> None:
-    """It had moved, or was made anew. A delete of one that nothing was replayed to is a clean-up."""
+    """It had moved, or was made anew. One that nothing was replayed to was cleaned up."""
     old = incarnation("a", 1, 2, entry("delete", at=6, source="replay"))
     moved = incarnation("b", entry("delete", at=7), replayed=[1, 2], at=5)
     assert history(old, moved, incarnation("c", 3, at=9)) == [1, 2, "!2", 3]
