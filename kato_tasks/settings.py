@@ -106,6 +106,8 @@ class Settings(BaseSettings):
             called for a while.
         breaker_open: For how long it is not called then; doubled after each failed attempt.
         breaker_most: Longest such pause.
+        instance_nodes: Most nodes that a migration may bring an instance to; None for no limit. A
+            server process keeps 100 at a time, and forgets the vectors of those beyond.
         instance_connections: Connections to one KATO server of all processes together, idle ones
             too; the rest up to the server's own limit (100) is for others.
         ready_file: A file that a worker writes once it consumes; none by default.
@@ -172,6 +174,7 @@ class Settings(BaseSettings):
     breaker_failures: Annotated[int, Field(ge=1, le=10_000)] = 5
     breaker_open: Seconds = 1.0
     breaker_most: Seconds = 5.0
+    instance_nodes: Annotated[int, Field(ge=1)] | None = None
     instance_connections: Annotated[int, Field(ge=1, le=10_000)] = 80
     ready_file: str = ""
 

@@ -47,7 +47,7 @@ _FIRST_PAUSE: Final = 0.002
 _LONGEST_PAUSE: Final = 0.02
 _WAY: Final = 1.0
 """Seconds for which turns give way to who waits for the lease."""
-_LOST: Final = "somebody else has taken its lane over"
+_LOST: Final = "the lease of its lane was lost on the way"
 _DOUBT: Final = "its last call is in doubt"
 _OTHER: Final = "its server has another memory of it"
 _NO_LEASE: Final = {
@@ -85,6 +85,7 @@ class Journey:
 
     Attributes:
         calls: HTTP calls that were made for it.
+        switching: The copy that a switch was tried to, and that may be bound therefore.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Journey:
         note: Callable[[str | None], object],
     ) -> None:
         self.calls = 0
+        self.switching: str | None = None
         self._deliverer = deliverer
         self._tools = deliverer.tools
         self._moves = moves
@@ -285,8 +287,6 @@ class Journey:
             self.calls += 2
         self.calls += give_config(self._target, copy, learning)
         self._switch(claim, memory, copy, learning)
-        # From now on it is no copy to be removed.
-        self._copy = None
         return copy.session_id
 
     def _copied(self, claim: Claim, memory: Memory, seen: Cognition | None, *, whole: bool) -> Copy:
@@ -340,9 +340,11 @@ class Journey:
             instance=self._route.to,
             learning=learning,
         )
+        self._copy, self.switching = None, copy.session_id
         lease = insist(lambda: self._tools.lanes.switch(claim.lease, claim.applied, to))
         if lease is None:
             raise NotNow(_LOST)
+        self.switching = None
 
 
 def _may_have_learned(intent: Intent | None) -> bool:

@@ -132,7 +132,7 @@ class Mover:
         journey = Journey(self._deliverer, self._moves, self.kinship, route, note)
         try:
             with self._keeper.keeping(partial(self._moves.on_the_way, key, token, seconds=seconds)):
-                moved = self._go(journey, route, departure)
+                moved = self._go(journey, route, departure, note)
         finally:
             if self._moves.arrive(key, token):
                 self._wake([key])
@@ -141,13 +141,16 @@ class Mover:
             moved = replace(moved, calls=journey.calls, kept=False)
         return moved
 
-    def _go(self, journey: Journey, route: Route, departure: Departure) -> Moved:
+    def _go(self, journey: Journey, route: Route, departure: Departure, note: Note) -> Moved:
         if departure.spec.instance == route.to:
             return Moved(how=How.ALREADY, after=departure.session_id)
         try:
             moved = journey.run(departure)
         except (KatoError, Unfaithful, NotNow) as error:
             journey.give_up()
+            if journey.switching is not None:
+                # A first answer of the store may have been lost, and the lease since.
+                self._clear_away(route.key, route.to, journey.switching, note)
             how = How.FAILED if isinstance(error, Refusal | Unmovable) else How.LATER
             moved = Moved(how=how, error=str(error), calls=journey.calls)
         facts = {"session": route.key, "to": route.to, "reason": moved.error}

@@ -205,6 +205,16 @@ def test_what_cannot_be_is_refused_in_words_and_nothing_begins(two: Two, key: st
     two.migrations.cancel(running)
 
 
+def test_a_target_has_no_more_nodes_than_it_may(
+    two: Two, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two.fill(key, 4, nodes=4, events=1)
+    settings = two.site.settings.model_copy(update={"instance_nodes": 3})
+    monkeypatch.setattr(two.migrations.planner, "_settings", settings)
+    with pytest.raises(InvalidInput, match="would have 4 nodes; allowed: up to 3"):
+        two.migrations.plan(two.request())
+
+
 def test_a_node_moves_as_a_whole(two: Two, key: str) -> None:
     keys = two.fill(key, 6, nodes=2, events=1)
     two.end(two.start(wanted=Wanted(node=f"{key}-n1")))
