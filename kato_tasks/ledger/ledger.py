@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -353,10 +354,23 @@ class Ledger:
                 for one in in_order
             )
 
-    def give_back(self, migration: str, by: str) -> int:
-        """Have others take what a hand has not moved; how many items those are."""
+    def give_back(self, migration: str, by: str, *, unclear: str | None = None) -> int:
+        """Have others take what a hand has not moved; how many items those are.
+
+        Args:
+            migration: The migration.
+            by: The hand.
+            unclear: The session of which it does not know whether it was moved: it counts as on its
+                way until somebody has looked, even if the migration is cancelled. None for none.
+        """
         with self._writing() as connection:
             state = _where_it_waits(connection, migration)
+            if unclear is not None:
+                connection.execute(
+                    update(items)
+                    .where(_has(migration, by), items.c.key == unclear)
+                    .values(claimed_by=None, until=0.0)
+                )
             given = connection.execute(
                 update(items)
                 .where(_has(migration, by))
@@ -367,6 +381,43 @@ class Ledger:
             return given.rowcount
 
     # What the sweep does.
+
+    def claim_left(self, by: str, *, most: int, seconds: float) -> list[Item]:
+        """Take items that a hand has left on their way in a migration that does not run any more.
+
+        Nobody else takes them, and somebody has to say what became of them.
+
+        Args:
+            by: Who takes them.
+            most: Most items.
+            seconds: For how long they are this one's own.
+        """
+        now = self._now()
+        runs = (
+            select(migrations.c.id)
+            .where(
+                migrations.c.id == items.c.migration,
+                migrations.c.state == MigrationState.RUNNING,
+            )
+            .exists()
+        )
+        left = (
+            select(items.c.migration, items.c.position)
+            .where(items.c.state == ItemState.MOVING, is_open(), items.c.until <= now, ~runs)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        with self._writing() as connection:
+            found = list(map(tuple, connection.execute(left)))
+            if not found:
+                return []
+            taken = connection.execute(
+                update(items)
+                .where(tuple_(items.c.migration, items.c.position).in_(found))
+                .values(claimed_by=by, until=now + seconds)
+                .returning(*items.c)
+            )
+            return list(map(_item, taken))
 
     def beat(self, migration: str, *, older: float) -> bool:
         """Take the right to look after a migration that gave no sign of life for so many seconds.

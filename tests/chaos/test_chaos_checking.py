@@ -52,6 +52,24 @@ def test_a_session_that_is_ended_begins_anew() -> None:
     assert history(incarnation("a", 1, "delete"), incarnation("b", 2, at=9)) == [1, "!1", 2]
 
 
+def test_a_session_may_be_ended_before_anything_else_came_to_it() -> None:
+    """It had moved, or was made anew. One that nothing was replayed to was cleaned up."""
+    old = incarnation("a", 1, 2, entry("delete", at=6, source="replay"))
+    moved = incarnation("b", entry("delete", at=7), replayed=[1, 2], at=5)
+    assert history(old, moved, incarnation("c", 3, at=9)) == [1, 2, "!2", 3]
+    in_vain = incarnation("b", entry("delete", at=7), at=5)
+    assert (
+        read(old, in_vain, incarnation("c", 3, replayed=[1, 2], at=9)).steps
+        == read(old, incarnation("c", 3, replayed=[1, 2], at=9)).steps
+    )
+
+
+def test_an_end_that_is_done_again_after_doubt_counts_once() -> None:
+    old = incarnation("a", 1, 2, entry("delete", at=4))
+    again = incarnation("b", entry("delete", at=6), replayed=[1, 2], at=5)
+    assert history(old, again, incarnation("c", 3, at=9)) == [1, 2, "!2", 3]
+
+
 def test_the_clean_up_of_an_old_session_is_no_command() -> None:
     """Told by its source, or because it came when there was another one already."""
     old = incarnation("a", 1, "clear_stm", 2, entry("delete", at=10))

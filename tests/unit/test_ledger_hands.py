@@ -261,3 +261,32 @@ def test_a_cancel_among_working_hands_leaves_no_item_open(book: Book) -> None:
     tally = book.ledger.tally(begun.id)
     assert (tally.pending, tally.moving) == (0, 0)
     assert tally.total == 300
+
+
+def test_what_a_dead_hand_had_of_a_cancelled_migration_is_taken_to_be_looked_at(book: Book) -> None:
+    """Only when the hand's time is over, by one, and never while the migration runs."""
+    begun = book.begin("a", "b", "c")
+    book.claim(begun, "dead", most=2)
+    book.clock.time += 31
+    assert book.ledger.claim_left("tender", most=9, seconds=10) == []
+    book.ledger.cancel(begun.id)
+    taken = book.ledger.claim_left("tender", most=9, seconds=10)
+    assert [one.key for one in taken] == ["a", "b"]
+    assert book.ledger.claim_left("other", most=9, seconds=10) == []
+    book.settle(begun, "tender", "a", state=MOVED)
+    book.settle(begun, "tender", "b", state=PENDING)
+    assert book.states(begun) == {"a": "moved", "b": "cancelled", "c": "cancelled"}
+
+
+def test_a_session_of_which_a_hand_is_not_sure_is_not_cancelled(book: Book) -> None:
+    """It may have been moved; the next hand, or who tends a cancelled migration, looks at once."""
+    begun = book.begin("a", "b")
+    book.claim(begun, "hand")
+    book.ledger.cancel(begun.id)
+    assert book.ledger.give_back(begun.id, "hand", unclear="a") == 1
+    assert book.states(begun) == {"a": "moving", "b": "cancelled"}
+    assert [one.key for one in book.ledger.claim_left("tender", most=9, seconds=10)] == ["a"]
+    again = book.begin("x", "y")
+    book.claim(again, "hand")
+    assert book.ledger.give_back(again.id, "hand", unclear="x") == 1
+    assert sorted(book.claim(again, "next")) == ["x", "y"]
