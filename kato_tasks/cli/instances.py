@@ -46,10 +46,9 @@ def as_fields(
 ) -> dict[str, Any]:
     """Return what is known of an instance as one flat JSON object.
 
-    ``cordoned`` is since when it takes no new session, and null if it does.
-
-    ``share`` is how many connections each process may use, ``under_way`` how many calls all of
-    them had when each came by last, up to a second ago.
+    ``weight`` is its share of the nodes beside the others' weights, ``cordoned`` since when it
+    takes no new session, None if it takes some. ``share`` is how many connections each process may
+    use, ``under_way`` how many calls all of them had when each came by last, up to a second ago.
     """
     return {
         "instance": name,
