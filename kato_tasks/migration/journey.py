@@ -273,6 +273,9 @@ class Journey:
             raise NotNow(_LOST)
         learning = self._quiet_learning(claim.spec)
         memory, whole = recall(journal), not journal.cut
+        if claim.intent is not None and not memory.exact and self._source_has(claim):
+            # What its vectors have become shows there alone, once nothing is in doubt any more.
+            raise NotNow(_DOUBT)
         seen = self._trusted(claim, memory, self._look_at_source(claim))
         if seen is not None:
             memory = with_head(memory, seen.stm)
@@ -297,6 +300,14 @@ class Journey:
         self.calls += 1
         verify(self._target, copy, memory, seen, whole=whole)
         return copy
+
+    def _source_has(self, claim: Claim) -> bool:
+        self.calls += 1
+        try:
+            client = self._tools.client(claim.spec.instance)
+            return seen_at(client, claim.session_id or "") is not None
+        except KatoError:
+            return False
 
     def _look_at_source(self, claim: Claim) -> Cognition | None:
         """Return what the source shows of the session, if that says anything."""

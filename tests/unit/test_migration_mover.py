@@ -668,6 +668,19 @@ def test_vectors_with_other_neighbours_there_move_as_the_symbols_that_they_are(
     assert world.there() == (0, 1)
 
 
+def test_vectors_wait_until_nothing_is_in_doubt_any_more(world: MovingWorld) -> None:
+    """Only the source shows what they have become; if it is gone, the journal has to do."""
+    session = world.session(KEY, instance=BLUE)
+    session.observe_many([{"strings": ["y"], "vectors": [[1.0, 2.0]]}])
+    world.deliver_all()
+    in_doubt(world, "z", applied=True)
+    assert world.move() == Moved(how=How.LATER, error="its last call is in doubt", calls=4)
+    assert (world.there(), world.record().state) == ((1, 0), SessionState.DOUBT)
+    assert world.wake.keys[-1] == KEY
+    away(world.blue)
+    assert world.move().how is How.MOVED
+
+
 # Copies of earlier attempts.
 
 
@@ -724,7 +737,7 @@ def test_a_mover_that_has_lost_its_lease_switches_nothing(world: MovingWorld) ->
     world.steps["before switch"] = taken_over
     moved = world.move()
     assert moved.how is How.LATER
-    assert "lease" in moved.error
+    assert "taken its lane over" in moved.error
     assert world.counts("moved") == 0
     stays(world, "x", "y", "z")
 
