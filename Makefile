@@ -18,9 +18,9 @@ help:  ## Show what there is to make.
 demo: $(VENV)/.runtime  ## Run the main job on a whole stack of its own; it ends by itself.
 	$(BIN)/kato-tasks demo
 
-chaos: $(VENV)/.runtime  ## Break whole stacks, prove what survives: make chaos SECONDS=60 SEEDS="1 2 3"
+chaos: $(VENV)/.runtime  ## Break whole stacks, prove what survives: make chaos [MIGRATE=1] SECONDS=60 SEEDS="1 2 3"
 	@code=0; for seed in $(SEEDS); do \
-	    $(BIN)/kato-tasks chaos --seconds $(SECONDS) --seed $$seed --json || code=1; \
+	    $(BIN)/kato-tasks chaos $(if $(MIGRATE),--migrate) --seconds $(SECONDS) --seed $$seed --json || code=1; \
 	done; exit $$code
 
 test: $(VENV)/.dev  ## Run all tests, with every service that can be started or is named.

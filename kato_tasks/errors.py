@@ -6,6 +6,7 @@
     ├── InvalidInput            refused before it was accepted; nothing was stored
     │   ├── UnknownInstance     an instance name that the settings do not define
     │   ├── UnknownSession      a session key of which nothing is known, or that has ended
+    │   ├── InstanceCordoned    an instance that takes no new session, named for a new one
     │   ├── UnknownMigration    an id that no migration has
     │   └── SessionsMigrating   sessions that are in a migration already
     ├── SessionConflict         a key that is in use with another node or instance
@@ -98,6 +99,22 @@ class UnknownSession(InvalidInput):
         problem = f"{key!r} is not known, or has ended"
         super().__init__("session", problem, "the key of a session that lives")
         self.args = (key,)
+        self.key = key
+
+
+class InstanceCordoned(InvalidInput):
+    """An instance on which no new session is made, named for a new one.
+
+    Args:
+        instance: Its name.
+        key: The session key.
+    """
+
+    def __init__(self, instance: str, key: str) -> None:
+        problem = f"{instance!r} takes no new session, and {key!r} would be one"
+        super().__init__("instance", problem, "another one, or none; or kato-tasks uncordon")
+        self.args = (instance, key)
+        self.instance = instance
         self.key = key
 
 

@@ -26,6 +26,8 @@ key           type     lifetime
 ``…:breaker`` hash     until a minute after the last failure, and the longest pause and call
 ``…:callers`` zset     the lease time after the last of these processes came by; at most 1000
 ``…:shares``  hash     as long as the callers; one field for each of them
+``home:…``     string   the retention setting after somebody asked for it; one for each node
+``cordons``    hash     permanent; a field for each instance that takes no new session
 ``{schedule}`` hash    ``…:lease``: the beat_lease setting after its holder last renewed it
 ``{schedule}`` hash    ``…:runs``: permanent; one field for each entry of the schedule
 ============  =======  ==========================================================================
@@ -36,7 +38,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zlib import crc32
 
-PERMANENT = ("ready", "activity", "dead", "stats", "idle", "refresh", "clock", "runs")
+PERMANENT = ("ready", "activity", "dead", "stats", "idle", "refresh", "clock", "runs", "cordons")
 """The names of the keys that stay for ever; each is one per shard, or one in all, and bounded."""
 
 
@@ -157,6 +159,15 @@ class Keys:
     def shares(self, instance: str) -> str:
         """Return how many connections each process may have open to one instance."""
         return f"{self.prefix}:{{{instance}}}:shares"
+
+    def home(self, folded: str) -> str:
+        """Return on which instance the sessions of one node are made."""
+        return f"{self.prefix}:home:{{{folded}}}"
+
+    @property
+    def cordons(self) -> str:
+        """Return the instances that take no new session, in a slot of their own."""
+        return f"{self.prefix}:{{placement}}:cordons"
 
     @property
     def schedule_lease(self) -> str:

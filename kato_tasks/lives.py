@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from kato_tasks.keys import Keys, SessionKeys
-from kato_tasks.models import Intent, Lease, Rest
+from kato_tasks.models import Adoption, Intent, Lease, Rest
 from kato_tasks.scripts import Runner, life_calls
 from kato_tasks.settings import Settings
 
@@ -81,6 +81,14 @@ class Lives(Protocol):
         """Note that a session is in use; False if there is none."""
         ...
 
+    def adopt(self, found: Adoption) -> bool:
+        """Register a session that its server has, as it is.
+
+        Returns:
+            False if the key names another session that has not ended, or for which commands wait.
+        """
+        ...
+
 
 class RedisLives:
     """Lives in Redis or Valkey.
@@ -133,6 +141,10 @@ class RedisLives:
     def touch(self, key: str) -> bool:
         """See :meth:`Lives.touch`."""
         return self._runner.run(life_calls.touch(self._of(key), key, self._settings))
+
+    def adopt(self, found: Adoption) -> bool:
+        """See :meth:`Lives.adopt`."""
+        return self._runner.run(life_calls.adopt(self._of(found.key), found, self._settings))
 
     def _of(self, key: str) -> SessionKeys:
         return self._keys.session(key)

@@ -390,6 +390,29 @@ class Bound:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Adoption:
+    """A server-side session that somebody else has made, and that becomes ours as it is.
+
+    Attributes:
+        key: The session key that it gets.
+        spec: What it is made with, if it has to be made anew.
+        to: It.
+        time: KATO's ``time``; -1 if the server does not show it.
+        journal: The observations that its short-term memory is of, each with an event.
+        older: How many observations there were before those.
+        age: For how many seconds its lifetime at the server has been running.
+    """
+
+    key: str
+    spec: SessionSpec
+    to: Bound
+    time: int
+    journal: tuple[bytes, ...] = ()
+    older: int = 0
+    age: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
     """What is about to be sent: written before the call, removed by its settlement.
 

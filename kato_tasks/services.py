@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from kato_tasks.adoption import Adopter
 from kato_tasks.breakers import RedisBreakers, Watch
 from kato_tasks.clients import Clients
 from kato_tasks.clock import SteadyClock
@@ -20,11 +21,12 @@ from kato_tasks.lives import Index, RedisLives
 from kato_tasks.migration import Hire, Migrations, Mover, Planner
 from kato_tasks.moves import RedisMoves
 from kato_tasks.nodes import RedisNodes
+from kato_tasks.placement import RedisPlacement
 from kato_tasks.registry import RedisRegistry
 from kato_tasks.schedule import RedisSchedule
 from kato_tasks.scripts import Runner, open_redis
 from kato_tasks.sessions import DeadLetterOffice, Intake, Oracle, Sessions, unpark
-from kato_tasks.sessions.specs import place
+from kato_tasks.sessions.places import Places
 from kato_tasks.settings import Settings
 from kato_tasks.views import RedisViews
 
@@ -54,6 +56,8 @@ class Services:
         views: What stands in the lanes, for people to see.
         registry: What is known of the sessions.
         nodes: Who may call a node, and who may learn on it.
+        placement: Where nodes are at home, and which instances take no new session.
+        places: Says where a new session is made.
         breakers: Whether an instance may be called.
         schedule: What runs every so often, and which beat has it run.
         connections: How many connections each process may have open.
@@ -62,6 +66,7 @@ class Services:
         office: Replays dead letters, or discards them.
         deliverer: Delivers lanes, for workers.
         caretaker: Looks after idle sessions, for workers.
+        adopter: Makes sessions ours that somebody else has made.
         ledger: The record of migrations.
         mover: Moves one session at a time.
         migrations: Moves many.
@@ -84,6 +89,8 @@ class Services:
         self.views = RedisViews(runner, settings)
         self.registry = RedisRegistry(runner, settings)
         self.nodes = RedisNodes(runner, settings)
+        self.placement = RedisPlacement(runner, settings)
+        self.places = Places(settings, self.placement, self.registry)
         self.breakers = RedisBreakers(runner, settings)
         watch = Watch(self.breakers)
         self.schedule = RedisSchedule(runner, settings)
@@ -104,6 +111,13 @@ class Services:
             settings=settings,
         )
         self.caretaker = Caretaker(self.deliverer.tools, self._keeper)
+        self.adopter = Adopter(
+            client=self.clients,
+            lives=self.lives,
+            registry=self.registry,
+            nodes=self.nodes,
+            settings=settings,
+        )
         self.ledger = Ledger(settings.database_url)
         self.mover = Mover(
             self.deliverer,
@@ -200,6 +214,7 @@ def _sessions(services: Services, client: Callable[[str], KatoClient], wake: Wak
         registry=registry,
         wake=wake,
         max_observation_bytes=settings.max_observation_bytes,
+        places=services.places,
     )
     oracle = Oracle(
         registry=registry,
@@ -213,13 +228,12 @@ def _sessions(services: Services, client: Callable[[str], KatoClient], wake: Wak
 
 
 def _migrations(services: Services, hire: Hire) -> Migrations:
-    settings, instances = services.settings, tuple(services.settings.instances)
     planner = Planner(
-        settings,
+        services.settings,
         registry=services.registry,
         kinship=services.mover.kinship,
         client=services.clients,
-        place=lambda node, away: place(node, [one for one in instances if one != away]),
+        place=services.places.place_away,
     )
     return Migrations(
         planner,
@@ -227,5 +241,5 @@ def _migrations(services: Services, hire: Hire) -> Migrations:
         mover=services.mover,
         registry=services.registry,
         hire=hire,
-        move_home=lambda _node, _to: None,
+        move_home=services.placement.move_home,
     )

@@ -29,6 +29,7 @@ PREFIX = "KATO_TASKS_"
 
 _ALIKE = 0.8
 """How alike a variable and a setting are, of 1, for the one to be the other misspelt."""
+_KINDS = {"instances": "URLs", "dialects": "words", "weights": "numbers"}
 _USERINFO = re.compile(r"//[^/\s,]*@")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
@@ -45,6 +46,8 @@ class Settings(BaseSettings):
         instances: KATO servers by name, as ``name=url,name=url`` or a JSON object.
         dialects: How instances speak, ``v3`` or ``guide``, as ``name=dialect``; the others are
             asked.
+        weights: How large a share of the nodes each instance gets, as ``name=number``; 1 for the
+            others.
         prefix: What every Redis key begins with.
         shards: In how many hash slots the sessions are spread. Fixed for the life of a store.
         store_timeout: How long one round trip to the store may take.
@@ -103,6 +106,8 @@ class Settings(BaseSettings):
             called for a while.
         breaker_open: For how long it is not called then; doubled after each failed attempt.
         breaker_most: Longest such pause.
+        instance_nodes: Most nodes that a migration may bring an instance to; None for no limit. A
+            server process keeps 100 at a time, and forgets the vectors of those beyond.
         instance_connections: Connections to one KATO server of all processes together, idle ones
             too; the rest up to the server's own limit (100) is for others.
         ready_file: A file that a worker writes once it consumes; none by default.
@@ -117,6 +122,9 @@ class Settings(BaseSettings):
         default_factory=lambda: {"default": "http://127.0.0.1:8000"}, repr=False
     )
     dialects: Annotated[Mapping[str, DialectName], NoDecode] = Field(default_factory=dict)
+    weights: Annotated[Mapping[str, Annotated[float, Field(gt=0, le=1e6)]], NoDecode] = Field(
+        default_factory=dict
+    )
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "kt"
     shards: Annotated[int, Field(ge=1, le=1024)] = 16
     store_timeout: Seconds = 5.0
@@ -166,6 +174,7 @@ class Settings(BaseSettings):
     breaker_failures: Annotated[int, Field(ge=1, le=10_000)] = 5
     breaker_open: Seconds = 1.0
     breaker_most: Seconds = 5.0
+    instance_nodes: Annotated[int, Field(ge=1)] | None = None
     instance_connections: Annotated[int, Field(ge=1, le=10_000)] = 80
     ready_file: str = ""
 
@@ -187,12 +196,20 @@ class Settings(BaseSettings):
         pairs = _parse_pairs("dialects", value) if isinstance(value, str) else value
         return _known_dialects(pairs) if isinstance(pairs, Mapping) else pairs
 
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _read_weights(cls, value: object) -> object:
+        return _parse_pairs("weights", value) if isinstance(value, str) else value
+
     @model_validator(mode="after")
-    def _check_dialects(self) -> Self:
-        strangers = [name for name in self.dialects if name not in self.instances]
-        if strangers:
-            known = ", ".join(sorted(self.instances))
-            raise InvalidInput("dialects", f"name the instance {strangers[0]!r}", f"one of {known}")
+    def _check_names(self) -> Self:
+        for setting, names in (("dialects", self.dialects), ("weights", self.weights)):
+            strangers = [name for name in names if name not in self.instances]
+            if strangers:
+                known = ", ".join(sorted(self.instances))
+                raise InvalidInput(
+                    setting, f"name the instance {strangers[0]!r}", f"one of {known}"
+                )
         return self
 
     @property
@@ -225,6 +242,10 @@ class Settings(BaseSettings):
             return self.instances[name]
         except KeyError:
             raise UnknownInstance(name, tuple(self.instances)) from None
+
+    def weight_of(self, name: str) -> float:
+        """Return how large a share of the nodes an instance gets, beside the others' weights."""
+        return self.weights.get(name, 1.0)
 
     @classmethod
     def load(cls, **overrides: object) -> Self:
@@ -279,7 +300,7 @@ def _read_json(setting: str, text: str) -> dict[str, str]:
     try:
         return TypeAdapter(dict[str, str]).validate_json(text)
     except ValidationError:
-        allowed = f"a JSON object of {'URLs' if setting == 'instances' else 'words'} by name"
+        allowed = f"a JSON object of {_KINDS[setting]} by name"
         raise InvalidInput(setting, f"is {_shown(text)}", allowed) from None
 
 

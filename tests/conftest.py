@@ -7,18 +7,23 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import create_engine
+from sqlalchemy.schema import CreateSchema, DropSchema
 
 from kato_tasks.breakers import Breakers, RedisBreakers
 from kato_tasks.connections import Connections, RedisConnections
 from kato_tasks.keys import PERMANENT
 from kato_tasks.lanes import Lanes, RedisLanes
+from kato_tasks.ledger.database import parse_url
 from kato_tasks.letters import DeadLetters, RedisDeadLetters
 from kato_tasks.lives import Lives, RedisLives
 from kato_tasks.moves import Moves, RedisMoves
 from kato_tasks.nodes import Nodes, RedisNodes
+from kato_tasks.placement import Placement, RedisPlacement
 from kato_tasks.registry import RedisRegistry, Registry
 from kato_tasks.schedule import RedisSchedule, Schedule
 from kato_tasks.scripts import Runner, open_redis
@@ -32,6 +37,7 @@ from kato_tasks.testing import (
     MemoryLives,
     MemoryMoves,
     MemoryNodes,
+    MemoryPlacement,
     MemoryRegistry,
     MemorySchedule,
     MemoryStore,
@@ -39,6 +45,8 @@ from kato_tasks.testing import (
     wait_until,
 )
 from kato_tasks.views import RedisViews, Views
+
+POSTGRES_URL = os.environ.get("KATO_TASKS_TEST_POSTGRES_URL")
 
 LetPass = Callable[[float], None]
 Offenders = Callable[[], list[str]]
@@ -54,8 +62,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which services the tests had, and why they had not the others."""
     terminalreporter.section("services")
     terminalreporter.write_line(_store_in_words())
-    terminalreporter.write_line(_service("RabbitMQ", "AMQP", used=True))
-    terminalreporter.write_line(_service("PostgreSQL", "POSTGRES", used=False))
+    terminalreporter.write_line(_service("RabbitMQ", "AMQP"))
+    terminalreporter.write_line(_service("PostgreSQL", "POSTGRES"))
 
 
 def _store_in_words() -> str:
@@ -63,12 +71,9 @@ def _store_in_words() -> str:
     return f"store: {'none found, its tests fail' if binary is None else f'{binary.name}, real'}"
 
 
-def _service(name: str, variable: str, *, used: bool) -> str:
+def _service(name: str, variable: str) -> str:
     variable = f"KATO_TASKS_TEST_{variable}_URL"
-    named = variable in os.environ
-    if not used:
-        return f"{name}: no test needs it yet ({variable} {'names one' if named else 'names none'})"
-    if named:
+    if variable in os.environ:
         return f"{name}: the one in {variable}, real"
     return f"{name}: its tests are skipped, because {variable} names none"
 
@@ -90,11 +95,35 @@ def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(store_url: str, request: pytest.FixtureRequest) -> Settings:
-    """Settings for the real store with a key prefix of this test's own."""
+def postgres_url() -> Iterator[str]:
+    """The URL of a real PostgreSQL, with an empty schema of this test's own."""
+    if not POSTGRES_URL:
+        pytest.skip("KATO_TASKS_TEST_POSTGRES_URL names no PostgreSQL")
+    schema = f"kato_tasks_test_{secrets.token_hex(6)}"
+    engine = create_engine(parse_url(POSTGRES_URL))
+    with engine.begin() as connection:
+        connection.execute(CreateSchema(schema))
+    yield f"{POSTGRES_URL}?options=-csearch_path%3D{schema}"
+    with engine.begin() as connection:
+        connection.execute(DropSchema(schema, cascade=True))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database; its tests run with every kind of it."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def settings(store_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """Settings for the real store with a key prefix, and a ledger, of this test's own."""
     marker = request.node.get_closest_marker("with_settings")
     prefix = f"test-{secrets.token_hex(6)}"
-    overrides = marker.kwargs if marker else {}
+    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
+    overrides = {"database_url": ledger, **(marker.kwargs if marker else {})}
     return Settings.load(redis_url=store_url, prefix=prefix, **overrides)
 
 
@@ -157,6 +186,7 @@ class Backend:
     lanes: Lanes
     lives: Lives
     moves: Moves
+    placement: Placement
     letters: DeadLetters
     registry: Registry
     views: Views
@@ -175,6 +205,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
             lanes=MemoryLanes(memory, settings),
             lives=MemoryLives(memory, settings),
             moves=MemoryMoves(memory),
+            placement=MemoryPlacement(memory, settings),
             letters=MemoryDeadLetters(memory),
             registry=MemoryRegistry(memory, settings),
             views=MemoryViews(memory),
@@ -189,6 +220,7 @@ def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
         lanes=RedisLanes(runner, settings),
         lives=RedisLives(runner, settings),
         moves=RedisMoves(runner, settings),
+        placement=RedisPlacement(runner, settings),
         letters=RedisDeadLetters(runner, settings),
         registry=RedisRegistry(runner, settings),
         views=RedisViews(runner, settings),
@@ -219,6 +251,11 @@ def lanes(backend: Backend) -> Lanes:
 @pytest.fixture
 def lives(backend: Backend) -> Lives:
     return backend.lives
+
+
+@pytest.fixture
+def placement(backend: Backend) -> Placement:
+    return backend.placement
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import math
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +17,7 @@ _DESTROY: Final = frozenset({"overwrote", "leak"})
 _LOST: Final = "gone"
 _DELETE: Final = "delete"
 _DELIVERIES: Final = frozenset({"observe", "learn", "clear_stm", "clear_all"})
+_CONFIG: Final = "config"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,17 +51,49 @@ class Incarnation:
     Attributes:
         session_id: The server's name for it.
         created_at: When it was made, epoch seconds.
+        server: The URL of its server, where there are several.
         entries: What was applied to it, in order.
     """
 
     session_id: str
     created_at: float
+    server: str = ""
     entries: tuple[Entry, ...] = ()
 
     @property
+    def deliveries(self) -> tuple[Entry, ...]:
+        """The commands that were delivered to it, but for an end."""
+        return tuple(one for one in self.entries if one.kind in _DELIVERIES and not one.replayed)
+
+    @property
     def delivered(self) -> bool:
-        """True if a command was delivered to it. A delete alone may have been a clean-up."""
-        return any(one.kind in _DELIVERIES and not one.replayed for one in self.entries)
+        """True if a command was delivered to it.
+
+        A delete alone may have been a clean-up, unless it ended what was made anew, or had moved.
+        """
+        ended = any(one.kind == _DELETE and not one.replayed for one in self.entries)
+        return bool(self.deliveries) or (ended and any(one.replayed for one in self.entries))
+
+    @property
+    def begins(self) -> float:
+        """When its turn began at the earliest, epoch seconds.
+
+        That is when the last was done that made it what it had to be: a session that moves is
+        copied while the one before it is still written to, or even made anew.
+        """
+        first = self.deliveries[0].at if self.deliveries else math.inf
+        made = [
+            one.at
+            for one in self.entries
+            if one.at <= first and (one.kind == _CONFIG or (one.replayed and one.kind != _DELETE))
+        ]
+        return max([self.created_at, *made])
+
+
+def in_order(lineages: Iterable[Sequence[Incarnation]]) -> list[Incarnation]:
+    """Return the lineages of one key at several servers as one, in the order of their turns."""
+    merged = (one for lineage in lineages for one in lineage)
+    return sorted(merged, key=lambda one: one.begins)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +125,7 @@ def effective(
     that got no first delivery and are not bound are rebuildings that were not finished.
 
     Args:
-        lineage: The server-side sessions of one key, the oldest first.
+        lineage: The server-side sessions of one key, in the order of their turns.
         bound: The one that the key is bound to in the end; None if to none.
         ends: The numbers of the observations after which the session was to be emptied. No audit
             shows the end of a session that its server had lost before, or that was asleep.
@@ -100,7 +134,7 @@ def effective(
     found = _History(ends=ends)
     for place, incarnation in enumerate(counted):
         later = counted[place + 1 : place + 2]
-        found.go_on(incarnation, left_at=later[0].created_at if later else None)
+        found.go_on(incarnation, left_at=later[0].begins if later else None)
     destroyed = sum(step == _DESTROYED for step in found.steps)
     return Effective(
         steps=labelled(step for step in found.steps if step != _DESTROYED),
@@ -123,7 +157,7 @@ class _History:
     adopted: set[int | None] = field(default_factory=set)
 
     def go_on(self, incarnation: Incarnation, left_at: float | None) -> None:
-        """Take in the next server-side session; ``left_at`` is when the one after it was made."""
+        """Take in the next server-side session; ``left_at`` is when the next one's turn began."""
         entries = incarnation.entries
         # One without a number stands for many that are too old to be known any more.
         numbered = [one for one in entries if one.replayed and one.number is not None]

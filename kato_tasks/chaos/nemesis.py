@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from kato_tasks.chaos.plan import CRASHES, DEVSERVER, ENDS_IN_KILL, KILLS, Fault
+from kato_tasks.chaos.plan import CRASHES, ENDS_IN_KILL, KILLS, Fault
 from kato_tasks.stack import Event
 
 _GIVEN_UP: Final = 5.0
@@ -58,33 +58,46 @@ class _Window:
     counted: int = 0
 
 
+@dataclass(slots=True)
+class _Target:
+    """A server that is struck: what is armed there, and how it is once the faults are over."""
+
+    server: Server
+    window: _Window | None = None
+    well: float | None = None
+    calm: bool = False
+
+
 class Nemesis:
     """Has the faults of a plan happen. Everything is done in :meth:`step`, by who calls it.
 
     Args:
         plan: What strikes when.
         processes: The processes of the stack.
-        server: Its development server.
+        servers: Its development servers by their names in the stack.
 
     Attributes:
         struck: How often each kind has struck so far.
-        calm: True once the faults are over and nothing is armed any more.
-        healed: How often the server had to be killed once the faults were over.
+        healed: How often a server had to be killed once the faults were over.
     """
 
-    def __init__(self, plan: Sequence[Fault], *, processes: Processes, server: Server) -> None:
+    def __init__(
+        self, plan: Sequence[Fault], *, processes: Processes, servers: Mapping[str, Server]
+    ) -> None:
         self.struck: Counter[str] = Counter()
         self._plan = deque(plan)
         self._processes = processes
-        self._server = server
+        self._targets = {name: _Target(server) for name, server in servers.items()}
         self._waiting: list[Fault] = []
         self._stopped: dict[str, tuple[float, Fault]] = {}
-        self._window: _Window | None = None
         self._killed: set[str] = set()
         self._healed = -_EVERY
-        self._well: float | None = None
-        self.calm = False
         self.healed = 0
+
+    @property
+    def calm(self) -> bool:
+        """True once the faults are over and nothing is armed any more."""
+        return all(target.calm for target in self._targets.values())
 
     def step(self, now: float) -> None:
         """Do all that is due.
@@ -96,8 +109,10 @@ class Nemesis:
         while self._plan and self._plan[0].at <= now:
             self._waiting.append(self._plan.popleft())
         self._waiting = [one for one in self._waiting if not self._begun(one, now)]
-        if self._window is not None:
-            self._watch(self._window, now)
+        for name, target in self._targets.items():
+            # A stopped one would be waited for in vain, and go on too late.
+            if target.window is not None and name not in self._stopped:
+                self._watch(target, target.window, now)
 
     def note(self, event: Event) -> None:
         """Take notice of what happens in the stack."""
@@ -106,8 +121,9 @@ class Nemesis:
         self._stopped.pop(event.name, None)
         ours = event.name in self._killed
         self._killed.discard(event.name)
-        if event.name == DEVSERVER and self._window is not None:
-            self._window = self._after_death(self._window, ours=ours)
+        target = self._targets.get(event.name)
+        if target is not None and target.window is not None:
+            target.window = self._after_death(target.window, ours=ours)
 
     def end(self) -> None:
         """Let everything go on, and begin nothing more; may be repeated."""
@@ -116,12 +132,13 @@ class Nemesis:
         for name in list(self._stopped):
             self._processes.send_signal(name, signal.SIGCONT)
         self._stopped.clear()
-        if self._window is not None:
-            self._count(self._window, self._server.struck())
-        self._window = None
+        for target in self._targets.values():
+            if target.window is not None:
+                self._count(target.window, target.server.struck())
+            target.window = None
 
     def heal(self, now: float) -> None:
-        """Make sure, once the faults are over, that the server works; call it again and again.
+        """Make sure, once the faults are over, that each server works; call it again and again.
 
         What is armed is disarmed as soon as the server answers. One that does not answer for long
         is killed, so that it is started anew: as on the real one, some calls may wedge it.
@@ -131,14 +148,18 @@ class Nemesis:
         """
         if now < self._healed + _EVERY:
             return
-        disarmed = self._server.disarm() is not None
-        self.calm = self.calm or disarmed
-        if (disarmed and self._server.answers()) or self._well is None:
-            self._well = now
-        elif now - self._well > _WEDGED and self._processes.send_signal(DEVSERVER, signal.SIGKILL):
-            self._well = now
-            self.healed += 1
+        for name, target in self._targets.items():
+            self._heal(name, target, now)
         self._healed = now
+
+    def _heal(self, name: str, target: _Target, now: float) -> None:
+        disarmed = target.server.disarm() is not None
+        target.calm = target.calm or disarmed
+        if (disarmed and target.server.answers()) or target.well is None:
+            target.well = now
+        elif now - target.well > _WEDGED and self._processes.send_signal(name, signal.SIGKILL):
+            target.well = now
+            self.healed += 1
 
     def _begun(self, fault: Fault, now: float) -> bool:
         """Begin a fault; True if it need not be tried again."""
@@ -176,9 +197,10 @@ class Nemesis:
                 self._processes.send_signal(name, signal.SIGKILL)
 
     def _open(self, fault: Fault, now: float) -> None:
-        if self._window is not None and DEVSERVER not in self._stopped:
-            self._count(self._window, self._server.struck())
-        self._window = _Window(fault=fault, ends=now + fault.lasts)
+        target = self._targets[fault.target]
+        if target.window is not None and fault.target not in self._stopped:
+            self._count(target.window, target.server.struck())
+        target.window = _Window(fault=fault, ends=now + fault.lasts)
 
     def _after_death(self, window: _Window, *, ours: bool) -> _Window | None:
         """Return what is left of a window: what was armed is gone with the process."""
@@ -188,19 +210,17 @@ class Nemesis:
             return None
         return _Window(fault=window.fault, ends=window.ends)
 
-    def _watch(self, window: _Window, now: float) -> None:
-        if DEVSERVER in self._stopped:
-            # It would be waited for in vain, and go on too late.
-            return
+    def _watch(self, target: _Target, window: _Window, now: float) -> None:
+        server = target.server
         if now >= window.ends:
-            self._count(window, self._server.struck())
+            self._count(window, server.struck())
             # Asked again and again until it answers: nothing stays armed.
-            if self._server.disarm() is not None or not window.armed:
-                self._window = None
+            if server.disarm() is not None or not window.armed:
+                target.window = None
         elif not window.armed:
-            window.armed = self._server.arm(window.fault.text) is not None
+            window.armed = server.arm(window.fault.text) is not None
         elif now >= window.looked + _EVERY_LOOK:
-            self._count(window, self._server.struck())
+            self._count(window, server.struck())
             window.looked = now
 
     def _count(self, window: _Window, struck: int | None) -> None:

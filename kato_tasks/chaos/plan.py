@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,7 +49,7 @@ SERVER_FAULTS: Final[Mapping[str, str]] = {
     "reset_store": "reset_store:1,after={after}",
     "session_gone": "session_gone:2,after={after}",
 }
-"""What is armed at the development server, by the kind that is counted; each is bounded by a
+"""What is armed at a development server, by the kind that is counted; each is bounded by a
 count, or by the end of its window. Those that leave calls in doubt strike a few calls only: what
 is measured is the recovery from each, not how many a server can stand."""
 CRASHES: Final = frozenset({"crash", "crash_after", "crash_in_learn"})
@@ -94,24 +94,27 @@ class Fault:
     text: str = ""
 
 
-def make_plan(seed: int, *, seconds: float, workers: int) -> tuple[Fault, ...]:
+def make_plan(
+    seed: int, *, seconds: float, workers: int, servers: Sequence[str] = (DEVSERVER,)
+) -> tuple[Fault, ...]:
     """Return the faults of a run, in order; the same for the same arguments.
 
     Every kind comes once before any comes again, in an order of the seed's own.
 
     Args:
-        seed: Decides about kinds, times and lengths.
+        seed: Decides about kinds, times, lengths, and which of several processes is struck.
         seconds: How long the run is; the last fault begins before its end.
         workers: How many workers there are.
+        servers: The development servers, by their names in the stack.
     """
     draw = random.Random(f"plan {seed}")  # noqa: S311 - repeatable on purpose
-    kinds = _shuffled(draw)
+    kinds, targets = _shuffled(draw), _Targets(draw, workers, servers)
     count = max(1, int(seconds / INTERVAL))
     times = (
         (place + 0.5) * seconds / count + draw.uniform(-_JITTER, _JITTER) for place in range(count)
     )
     return tuple(
-        _fault(draw, kind, at, workers)
+        _fault(draw, kind, at, targets)
         for at, kind in zip((max(0.0, time) for time in times), kinds, strict=False)
     )
 
@@ -123,19 +126,33 @@ def _shuffled(draw: random.Random) -> Iterator[str]:
         yield from deck
 
 
-def _fault(draw: random.Random, kind: str, at: float, workers: int) -> Fault:
+def _fault(draw: random.Random, kind: str, at: float, targets: _Targets) -> Fault:
     if kind in SERVER_FAULTS:
         text = SERVER_FAULTS[kind].format(
             delay=draw.uniform(0.0, LATE_DELAY_MOST), after=draw.randrange(8)
         )
         lasts = draw.uniform(*_WINDOW)
-        return Fault(at=at, kind=kind, target=DEVSERVER, lasts=lasts, text=text)
+        return Fault(at=at, kind=kind, target=targets.choose(DEVSERVER), lasts=lasts, text=text)
     if kind in KILLS:
-        return Fault(at=at, kind=kind, target=_process(draw, KILLS[kind], workers))
+        return Fault(at=at, kind=kind, target=targets.choose(KILLS[kind]))
     name, least, most = STOPS[kind]
     lasts = draw.uniform(least, most)
-    return Fault(at=at, kind=kind, target=_process(draw, name, workers), lasts=lasts)
+    return Fault(at=at, kind=kind, target=targets.choose(name), lasts=lasts)
 
 
-def _process(draw: random.Random, name: str, workers: int) -> str:
-    return f"{name}-{draw.randint(1, workers)}" if name == WORKER else name
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """Which processes there are of each sort."""
+
+    draw: random.Random
+    workers: int
+    servers: Sequence[str]
+
+    def choose(self, name: str) -> str:
+        """Return one of the processes that a fault may strike."""
+        if name == WORKER:
+            return f"{name}-{self.draw.randint(1, self.workers)}"
+        if name != DEVSERVER:
+            return name
+        # A single one costs no draw: what a seed does with it is what it always did.
+        return self.servers[0] if len(self.servers) == 1 else self.draw.choice(self.servers)

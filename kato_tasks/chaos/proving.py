@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kato_tasks.chaos.acceptances import Acceptance, Acceptances
@@ -11,9 +11,11 @@ from kato_tasks.chaos.crowd import Member
 from kato_tasks.chaos.expecting import Expected, expect
 from kato_tasks.chaos.judging import Evidence, Finding, Learned, count_learns, judge
 from kato_tasks.chaos.reading import Found, Reader
-from kato_tasks.chaos.report import Report
+from kato_tasks.chaos.report import Migrated, Report
+from kato_tasks.chaos.whereabouts import compare_ledger, find_astray
 from kato_tasks.demo.checking import Difference
 from kato_tasks.errors import SessionNotFound
+from kato_tasks.ledger import Ledger
 from kato_tasks.models import SessionRecord
 from kato_tasks.registry import Registry
 
@@ -47,38 +49,61 @@ Revive = Callable[[str], None]
 """Has a session made anew that sleeps, or that its server has lost while nobody used it."""
 
 
-def prove(
-    run: Run,
-    registry: Registry,
-    url: str,
-    told: Callable[[str, int, int], None],
-    revive: Revive,
-) -> Report:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Witnesses:
+    """Who is asked.
+
+    Attributes:
+        registry: Tells where each session is, and which commands were refused.
+        instances: Where each development server is, by the instance's name.
+        revive: Called for each session before it is read.
+        ledger: Tells where sessions were moved; None in a run without migrations.
+    """
+
+    registry: Registry
+    instances: Mapping[str, str]
+    revive: Revive
+    ledger: Ledger | None = None
+
+
+def prove(run: Run, witnesses: Witnesses, told: Callable[[str, int, int], None]) -> Report:
     """Read every session back, and compare.
 
     Args:
         run: What has happened.
-        registry: Tells where each session is, and which commands were refused.
-        url: Where the development server is.
+        witnesses: Who is asked.
         told: Told of progress.
-        revive: Called for each session before it is read.
 
     Raises:
         StoreUnavailable: The store did not answer.
-        KatoError: The server did not answer.
+        KatoError: A server did not answer.
+        LedgerUnavailable: The ledger did not answer.
     """
     used = [member for member in run.crowd if run.accepted.of[member.key]]
     sums = _Sums()
-    with Reader(url) as reader:
+    with Reader(*witnesses.instances.values()) as reader:
         for done, member in enumerate(used, start=1):
-            revive(member.key)
-            _examine(member, run.accepted.of[member.key], registry, reader, sums)
+            witnesses.revive(member.key)
+            _examine(member, run.accepted.of[member.key], witnesses, reader, sums)
             told("comparing", done, len(used))
-    return _report(run, sums, registry.stats().counts)
+    migrated, problems = None, tuple(sums.astray.values())
+    if witnesses.ledger is not None:
+        migrated, wrong = compare_ledger(
+            witnesses.ledger, witnesses.registry, tuple(witnesses.instances)
+        )
+        migrated = replace(migrated, astray=len(sums.astray))
+        problems += wrong
+    return _report(run, sums, witnesses.registry.stats().counts, (migrated, problems))
 
 
-def _report(run: Run, sums: _Sums, counts: Mapping[str, int]) -> Report:
-    stuck, told = sums.stuck, (*run.problems, *run.accepted.problems)
+def _report(
+    run: Run,
+    sums: _Sums,
+    counts: Mapping[str, int],
+    moved: tuple[Migrated | None, tuple[str, ...]],
+) -> Report:
+    migrated, wrong = moved
+    stuck, told = sums.stuck, (*run.problems, *run.accepted.problems, *wrong)
     return Report(
         seconds=run.seconds,
         seed=run.seed,
@@ -96,6 +121,7 @@ def _report(run: Run, sums: _Sums, counts: Mapping[str, int]) -> Report:
         stuck=len(stuck.keys() | run.accepted.unsettled),
         faults=run.struck,
         recovery_seconds=run.recovery,
+        migrated=migrated,
         problems=(*told, *stuck.values(), *sums.finding.problems)[:_SHOWN],
     )
 
@@ -110,6 +136,7 @@ class _Sums:
     refused: int = 0
     applied_poison: int = 0
     stuck: dict[str, str] = field(default_factory=dict)
+    astray: dict[str, str] = field(default_factory=dict)
 
     def take(self, expected: Expected) -> None:
         """Add what a session was expected to be."""
@@ -121,22 +148,26 @@ class _Sums:
 def _examine(
     member: Member,
     accepted: Sequence[Acceptance],
-    registry: Registry,
+    witnesses: Witnesses,
     reader: Reader,
     sums: _Sums,
 ) -> None:
+    registry = witnesses.registry
     record = registry.get(member.key)
     refused = _refused(registry, member.key, accepted[-1].seq)
     delivered = 0 if record is None else record.applied
     expected = expect(member, accepted, refused=refused, delivered=delivered)
     sums.take(expected)
     bound = None if record is None else record.session_id
-    found, gone = _found(reader, bound)
+    home = None if record is None else witnesses.instances.get(record.spec.instance)
+    found, gone = _found(reader, bound, home)
     lineage = reader.lineage(member.key, bound)
     evidence = Evidence(lineage=lineage, bound=bound, found=found)
     sums.finding += gone + judge(member, expected, accepted, evidence)
     if record is None or record.waiting:
         sums.stuck[member.key] = _stuck(member.key, record)
+    if (words := find_astray(member.key, lineage, bound, home)) is not None:
+        sums.astray[member.key] = words
     frequency = {name: reader.frequency(name, member.node) for name in expected.patterns}
     sums.learned += count_learns(expected.patterns, frequency)
 
@@ -146,11 +177,11 @@ def _refused(registry: Registry, key: str, last: int) -> set[int]:
     return {seq for seq, outcome in outcomes.items() if outcome.refusal is not None}
 
 
-def _found(reader: Reader, bound: str | None) -> tuple[Found, Finding]:
+def _found(reader: Reader, bound: str | None, home: str | None) -> tuple[Found, Finding]:
     if bound is None:
         return Found(), Finding()
     try:
-        return reader.session(bound), Finding()
+        return reader.session(bound, home), Finding()
     except SessionNotFound as error:
         words = f"{bound}: a session is bound to it that the server does not have: {error}."
         return Found(), Finding(difference=Difference(lost=1), problems=(words,))

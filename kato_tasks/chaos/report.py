@@ -11,6 +11,38 @@ from kato_tasks.demo.checking import Difference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Migrated:
+    """What came of the migrations of a run.
+
+    Attributes:
+        migrations: How many there were.
+        moved: How often they moved a session, by the ledger.
+        skipped: How often they found nothing to move.
+        failed: How often a session stayed where it was because it could not be moved.
+        cancelled: How often one stayed because its migration was cancelled.
+        unfinished: Migrations that were still under way long after the last fault.
+        ledger_mismatches: Sessions that are not where the ledger says.
+        astray: Sessions that are not at one instance alone: the one they are bound to is not there,
+            or another was written to long after it was left.
+    """
+
+    migrations: int = 0
+    moved: int = 0
+    skipped: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    unfinished: int = 0
+    ledger_mismatches: int = 0
+    astray: int = 0
+
+    @property
+    def sound(self) -> bool:
+        """True if something was moved, and every session is where it must be and nowhere else."""
+        wrong = self.unfinished + self.ledger_mismatches + self.astray
+        return self.moved > 0 and not wrong
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """What a chaos run has found.
 
@@ -33,6 +65,7 @@ class Report:
         faults: How often each kind of fault has really struck.
         recovery_seconds: From the last fault's end until every lane was empty; None if some never
             was.
+        migrated: What came of migrations; None in a run without.
         problems: What is wrong, as sentences; not all if there are many.
     """
 
@@ -52,15 +85,18 @@ class Report:
     stuck: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
     recovery_seconds: float | None = None
+    migrated: Migrated | None = None
     problems: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
         """True if something was observed, all of it is there once and in order, and none is stuck.
 
-        How often patterns were learned does not count: no client can learn exactly once.
+        In a run with migrations, sessions have to be where they must be, too. How often patterns
+        were learned does not count: no client can learn exactly once.
         """
-        return self.observations > 0 and self.difference == Difference() and not self.stuck
+        there = self.observations > 0 and self.difference == Difference() and not self.stuck
+        return there and (self.migrated is None or self.migrated.sound)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one JSON object."""
@@ -85,6 +121,7 @@ class Report:
             "faults": dict(sorted(self.faults.items())),
             "faults_total": sum(self.faults.values()),
             "recovery_seconds": None if recovery is None else round(recovery, 1),
+            **({} if self.migrated is None else asdict(self.migrated)),
             "problems": list(self.problems),
             "sound": self.sound,
         }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,24 +13,29 @@ from urllib.parse import urlsplit
 
 from kato_tasks.chaos.arming import Arming
 from kato_tasks.chaos.backlog import Backlog
-from kato_tasks.chaos.crowd import make_crowd
+from kato_tasks.chaos.crowd import Member, make_crowd
+from kato_tasks.chaos.migrating import Itinerary, Migrator
 from kato_tasks.chaos.nemesis import Nemesis
+from kato_tasks.chaos.plan import DEVSERVER
 from kato_tasks.chaos.plan import make_plan as make_faults
 from kato_tasks.chaos.producing import Producers, Script
-from kato_tasks.chaos.proving import Run, prove
+from kato_tasks.chaos.proving import Run, Witnesses, prove
 from kato_tasks.chaos.proxy import LossyProxy
 from kato_tasks.chaos.report import Report
 from kato_tasks.chaos.times import VARIABLES
 from kato_tasks.errors import SessionParked, StoreUnavailable, WaitTimeout
-from kato_tasks.local import LocalStack, Ports, make_plan
+from kato_tasks.local import LocalStack, Ports, devserver_process, make_plan
 from kato_tasks.producer import KatoTasks
 from kato_tasks.registry import Registry
+from kato_tasks.services import Services
 from kato_tasks.settings import Settings
 from kato_tasks.stack import Backoff, Event
 
 Told = Callable[[str, int, int], None]
 """Told of progress: the step in words, how much of it is done, how much there is."""
 
+BLUE: Final = "blue"
+GREEN: Final = "green"
 LOST_ANSWER: Final = "lost_store_answer"
 """The kind of the proxy's faults in the report."""
 _FREE: Final = Ports(store=None, devserver=None, flower=None)
@@ -55,12 +60,25 @@ class Options:
         seed: Decides about both.
         sessions: How many sessions there are.
         workers: How many worker processes.
+        migrate: Sessions move from one of two instances to the other and back meanwhile.
     """
 
     seconds: float
     seed: int
     sessions: int = 100
     workers: int = 2
+    migrate: bool = False
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """The instances with a development server of their own; none for a single, nameless one."""
+        return (BLUE, GREEN) if self.migrate else ()
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The development servers by their names in the stack."""
+        names = self.instances
+        return tuple(devserver_process(name, names) for name in names) or (DEVSERVER,)
 
 
 @dataclass(slots=True)
@@ -90,18 +108,28 @@ def run_chaos(options: Options, folder: Path, told: Told) -> Report:
     """
     plan = make_plan(
         folder,
+        devservers=options.instances,
         workers=options.workers,
         flower=False,
         ports=_FREE,
         variables=VARIABLES,
         appendfsync="always",
     )
-    faults = make_faults(options.seed, seconds=options.seconds, workers=options.workers)
+    faults = make_faults(
+        options.seed,
+        seconds=options.seconds,
+        workers=options.workers,
+        servers=options.servers,
+    )
     watched = _Watched()
     stack = LocalStack(plan, backoff=_RESTARTS, on_event=watched)
     told("starting the stack", 0, 0)
-    with stack.running(), Arming(plan.settings.instances["default"]) as server:
-        nemesis = watched.nemesis = Nemesis(faults, processes=stack, server=server)
+    with stack.running(), ExitStack() as opened:
+        servers = {
+            name: opened.enter_context(Arming(url))
+            for name, url in zip(options.servers, plan.settings.instances.values(), strict=True)
+        }
+        nemesis = watched.nemesis = Nemesis(faults, processes=stack, servers=servers)
         site = _Site(options=options, stack=stack, nemesis=nemesis, told=told)
         try:
             return site.run()
@@ -128,10 +156,13 @@ class _Site:
                 opened.enter_context(KatoTasks(settings)) for settings in self._settings(proxy)
             )
             script = Script(seed=self.options.seed, crowd=crowd)
-            with Producers(script, direct=direct, lossy=lossy) as producers:
+            with (
+                Producers(script, direct=direct, lossy=lossy) as producers,
+                self._migrator(direct.services, crowd) as migrator,
+            ):
                 self._strike(producers, quick.services.registry)
                 ended = time.monotonic()
-                self._let_finish(producers)
+                self._let_finish(producers, migrator)
             run = Run(
                 seconds=self.options.seconds,
                 seed=self.options.seed,
@@ -141,9 +172,13 @@ class _Site:
                 struck={**self.nemesis.struck, LOST_ANSWER: proxy.lost},
                 problems=self._problems(),
             )
-            url = self.stack.plan.settings.instances["default"]
-            revive = partial(_revive, direct)
-            return prove(run, direct.services.registry, url, self.told, revive)
+            witnesses = Witnesses(
+                registry=direct.services.registry,
+                instances=self.stack.plan.settings.instances,
+                revive=partial(_revive, direct),
+                ledger=direct.services.ledger if self.options.migrate else None,
+            )
+            return prove(run, witnesses, self.told)
 
     def _proxy(self) -> LossyProxy:
         port = urlsplit(self.stack.plan.settings.redis_url).port
@@ -173,14 +208,33 @@ class _Site:
             time.sleep(_LOOK)
         self.nemesis.end()
 
-    def _let_finish(self, producers: Producers) -> None:
+    def _migrator(
+        self, services: Services, crowd: Sequence[Member]
+    ) -> AbstractContextManager[Migrator | None]:
+        if not self.options.migrate:
+            return nullcontext()
+        keys = tuple(member.key for member in crowd)
+        itinerary = Itinerary(seed=self.options.seed, there=BLUE, back=GREEN, keys=keys)
+        return Migrator(itinerary, services.migrations, services.registry)
+
+    def _let_finish(self, producers: Producers, migrator: Migrator | None) -> None:
         # Their last calls are to find what was lost, so nothing may be lost after them.
         while not self.nemesis.calm:
             self._look_after()
+        if migrator is not None:
+            self._let_arrive(migrator)
         producers.stop()
         while producers.running:
             self._look_after()
         producers.check()
+
+    def _let_arrive(self, migrator: Migrator) -> None:
+        """Wait until the last migration is over, which may need hands that are missed only now."""
+        migrator.stop()
+        while migrator.running:
+            self.told("the last migration", 0, 0)
+            self._look_after()
+        migrator.check()
 
     def _recover(self, registry: Registry, ended: float) -> float | None:
         """Wait until every lane is empty; how long after ``ended``, None if that was given up."""

@@ -23,6 +23,11 @@ can hold it there, one after the other. What waits for such calls has to wait lo
 WORKER_STOP_LEAST: Final = 1.0
 WORKER_STOP_MOST: Final = 8.0
 """How long workers are stopped, in seconds: past their leases and past their calls' time-outs."""
+LONGEST_AFTER_SWITCH: Final = (
+    WORKER_STOP_MOST + LATENESS + KATO_TIMEOUT + LONGEST_CALL_AFTER_GIVING_UP
+)
+"""How long a session may still be written to that its key has left, in seconds: by a worker that
+was stopped where it was about to send, and by its call."""
 STORE_STOP_MOST: Final = 2.0
 """Longest time that the store is stopped, in seconds."""
 

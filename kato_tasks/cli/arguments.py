@@ -36,6 +36,20 @@ def instances_from(urls: Sequence[str]) -> dict[str, str]:
     return parse_instances(",".join(parts))
 
 
+def names_from(text: str | None) -> tuple[str, ...]:
+    """Return the names of an option that takes several between commas; none if it is not given.
+
+    Raises:
+        InvalidInput: It is given, and names nothing. The names are checked by who takes them.
+    """
+    if text is None:
+        return ()
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not names:
+        raise InvalidInput("instances", f"are {text!r}", "names with commas between them")
+    return names
+
+
 def config_from(text: str | None) -> dict[str, JsonValue] | None:
     """Return the session config of a ``--config`` option: JSON text, or None for none.
 

@@ -20,19 +20,30 @@ from kato_tasks.errors import InvalidInput
 @click.option("--seed", default=1, show_default=True, type=int)
 @click.option("--sessions", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64))
+@click.option("--migrate", is_flag=True, help="Move all sessions to a second server and back.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep data and log in this folder.")
 def chaos(  # noqa: PLR0913 - what a person may choose
-    *, seconds: float, seed: int, sessions: int, workers: int, as_json: bool, keep: Path | None
+    *,
+    seconds: float,
+    seed: int,
+    sessions: int,
+    workers: int,
+    migrate: bool,
+    as_json: bool,
+    keep: Path | None,
 ) -> None:
     """Kill, stop and disturb a whole stack while it works, then prove that nothing is lost.
 
     A stack of its own runs in a temporary folder: store, devserver, workers, beat. Every two
     seconds or so something strikes: a process is killed or stopped, or the server misbehaves. What
     strikes when is decided by the seed. The exit code is 0 only if something was sent, nothing was
-    lost, doubled or out of order, and no session is stuck.
+    lost, doubled or out of order, and no session is stuck. With --migrate every session is on one
+    server alone, too, and it is the one that the ledger of migrations says.
     """
-    options = Options(seconds=seconds, seed=seed, sessions=sessions, workers=workers)
+    options = Options(
+        seconds=seconds, seed=seed, sessions=sessions, workers=workers, migrate=migrate
+    )
     with ending_cleanly(), _folder(keep) as folder, progress(shown=not as_json) as told:
         report = run_chaos(options, folder, told)
     print_json(report.as_json()) if as_json else print_report(report)

@@ -13,7 +13,10 @@ from kato_tasks.producer import KatoTasks
 from kato_tasks.scripts.runner import hide_password
 from kato_tasks.settings import Settings
 
-_COLUMNS: Final = ("instance", "url", "breaker", "failures", "processes", "share", "under way")
+_COLUMNS: Final = (
+    *("instance", "url", "weight", "cordoned", "breaker", "failures", "processes", "share"),
+    "under way",
+)
 
 
 @click.command()
@@ -26,7 +29,11 @@ def instances(*, as_json: bool) -> None:
     with KatoTasks() as kato:
         states = kato.services.breakers.states()
         crowds = kato.services.connections.crowds()
-    found = [as_fields(kato.settings, name, states[name], crowds[name]) for name in states]
+        cordons = kato.services.placement.cordoned()
+    found = [
+        as_fields(kato.settings, name, states[name], crowds[name], cordons.get(name))
+        for name in states
+    ]
     if as_json:
         print_json(found)
         return
@@ -34,8 +41,12 @@ def instances(*, as_json: bool) -> None:
     print_table("KATO servers", _COLUMNS, rows)
 
 
-def as_fields(settings: Settings, name: str, state: BreakerState, crowd: Crowd) -> dict[str, Any]:
+def as_fields(
+    settings: Settings, name: str, state: BreakerState, crowd: Crowd, cordoned: float | None = None
+) -> dict[str, Any]:
     """Return what is known of an instance as one flat JSON object.
+
+    ``cordoned`` is since when it takes no new session, and null if it does.
 
     ``share`` is how many connections each process may use, ``under_way`` how many calls all of
     them had when each came by last, up to a second ago.
@@ -43,6 +54,8 @@ def as_fields(settings: Settings, name: str, state: BreakerState, crowd: Crowd) 
     return {
         "instance": name,
         "url": hide_password(settings.instance_url(name)),
+        "weight": settings.weight_of(name),
+        "cordoned": None if cordoned is None else iso(cordoned),
         "breaker": state.circuit.value,
         "failures": state.failures,
         "open_until": None if state.until is None else iso(state.until),

@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from kato_tasks.cli.chaos import chaos
+from kato_tasks.cli.db import db
 from kato_tasks.cli.dead_letters import dead_letters
 from kato_tasks.cli.demo import demo
 from kato_tasks.cli.doctor import doctor
+from kato_tasks.cli.draining import cordon, drain, uncordon
 from kato_tasks.cli.ingest import ingest
 from kato_tasks.cli.instances import instances
 from kato_tasks.cli.lanes import lanes
@@ -61,7 +63,11 @@ for command in (
     dead_letters,
     instances,
     migrate,
+    drain,
+    cordon,
+    uncordon,
     schedule,
+    db,
     doctor,
     devserver,
     worker,

@@ -66,7 +66,7 @@ def migrate(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     with KatoTasks() as kato:
         plan = kato.services.migrations.plan(request)
         if dry_run or not as_json:
-            _print_plan(plan, as_json=as_json)
+            print_plan(plan, as_json=as_json)
         if dry_run:
             return
         begun = kato.services.migrations.start(plan)
@@ -150,13 +150,17 @@ def _request(options: dict[str, Any]) -> Request:
     )
 
 
-def _print_plan(plan: Plan, *, as_json: bool) -> None:
-    fields = plan_fields(plan)
+def print_plan(plan: Plan | None, *, as_json: bool) -> None:
+    """Print a plan; None for one that would move nothing."""
+    fields: dict[str, Any] = (
+        {"sessions": 0, "targets": {}, "remarks": []} if plan is None else plan_fields(plan)
+    )
     if as_json:
         print_json(fields)
         return
     remarks = fields.pop("remarks")
-    shown = {**fields, "targets": ", ".join(f"{k}: {n:,}" for k, n in plan.targets.items())}
+    targets = fields.pop("targets")
+    shown = {**fields, "targets": ", ".join(f"{name}: {n:,}" for name, n in targets.items())}
     print_table("plan", ("what", "value"), list(shown.items()))
     for remark in remarks:
         complain(remark)
@@ -209,8 +213,12 @@ def _print_recent(kato: KatoTasks, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("migration", "state", "source", "target", "sessions", "moved", "failed", "began")
-    print_table("migrations", columns, [[one[name] for name in columns] for one in found])
+    columns = ("migration", "state", "from", "to", "sessions", "moved", "failed")
+    rows = [
+        [one[name] for name in ("migration", "state", "source", "target", *columns[4:])]
+        for one in found
+    ]
+    print_table("migrations", columns, rows)
 
 
 def _print_items(kato: KatoTasks, migration: str, *, failed: bool, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""``kato-tasks sessions``: look at sessions, make and delete them, ask for predictions."""
+"""``kato-tasks sessions``: look at sessions, make, adopt and delete them, ask for predictions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from kato_tasks.cli.adopt import adopt
 from kato_tasks.cli.arguments import config_from
 from kato_tasks.cli.output import counted, iso, print_json, print_table, say
 from kato_tasks.delivery import ensure_session
@@ -23,7 +24,10 @@ _STATES = click.Choice([state.value for state in SessionState])
 
 @click.group()
 def sessions() -> None:
-    """Look at sessions, make and delete them, ask for predictions."""
+    """Look at sessions, make, adopt and delete them, ask for predictions."""
+
+
+sessions.add_command(adopt)
 
 
 def _wanted(command: Callable[..., None]) -> Callable[..., None]:

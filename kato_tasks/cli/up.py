@@ -15,7 +15,7 @@ from typing import Final
 
 import click
 
-from kato_tasks.cli.arguments import instances_from
+from kato_tasks.cli.arguments import instances_from, names_from
 from kato_tasks.cli.output import console, errors, print_json, print_table
 from kato_tasks.errors import InvalidInput
 from kato_tasks.local import LocalStack, Plan, make_plan, set_variables
@@ -29,13 +29,17 @@ _LOOK: Final = 0.1
 @click.command()
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Keep all data in this folder.")
 @click.option("--kato", "urls", multiple=True, metavar="[NAME=]URL", help="A running KATO server.")
+@click.option(
+    "--instances", "names", metavar="NAME,...", help="Run one devserver for each of these names."
+)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
 @click.option("--flower/--no-flower", default=True, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as JSON.")
-def up(
+def up(  # noqa: PLR0913 - what a person may choose
     *,
     data_dir: Path | None,
     urls: tuple[str, ...],
+    names: str | None,
     workers: int,
     flower: bool,
     as_json: bool,
@@ -44,6 +48,7 @@ def up(
 
     What dies is restarted. A store named in KATO_TASKS_REDIS_URL is used instead of an embedded
     one, and waited for; servers given with --kato or KATO_TASKS_INSTANCES instead of a devserver.
+    --instances blue,green runs two devservers, as instances of these names.
     Other commands, in other terminals, find the stack and its settings by themselves.
     """
     run_file = default_run_file()
@@ -55,12 +60,14 @@ def up(
             "one per user, or another KATO_TASKS_RUN_FILE",
         )
     variables = set_variables(os.environ)
+    devservers = names_from(names)
     store = variables.get(f"{PREFIX}REDIS_URL")
     with _folder(data_dir) as folder, _stopping() as stop:
         plan = make_plan(
             folder,
             redis_url=store,
-            instances=_instances(urls, variables),
+            instances=_instances(urls, devservers, variables),
+            devservers=devservers,
             workers=workers,
             flower=flower,
             variables=variables,
@@ -76,9 +83,17 @@ def up(
             stack.supervise(stop.wanted)
 
 
-def _instances(urls: tuple[str, ...], variables: Mapping[str, str]) -> dict[str, str] | None:
+def _instances(
+    urls: tuple[str, ...], devservers: tuple[str, ...], variables: Mapping[str, str]
+) -> dict[str, str] | None:
+    if urls and devservers:
+        problem = "names devservers, and --kato names servers that run already"
+        raise InvalidInput("--instances", problem, "one of both")
     if urls:
         return instances_from(urls)
+    if devservers:
+        # Said on this command line, it wins over what the environment says.
+        return None
     text = variables.get(f"{PREFIX}INSTANCES")
     return parse_instances(text) if text else None
 

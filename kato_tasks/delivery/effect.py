@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from kato_tasks.delivery.making import learning_of
 from kato_tasks.delivery.memory import STM_EVENTS, adds_event
+from kato_tasks.kato import TIME_UNKNOWN
 from kato_tasks.models import (
     Claim,
     Command,
@@ -27,7 +28,7 @@ class Done:
     """A call that took effect.
 
     Attributes:
-        time: KATO's ``time`` after it.
+        time: KATO's ``time`` after it; -1 where the server has not shown it yet.
         events: How many events the short-term memory has after it.
         keep: What it does to the journal.
         learned: If the server has learned, how many events stayed in the short-term memory.
@@ -86,7 +87,7 @@ def _observe(claim: Claim, batch: Sequence[Command], *, learns: bool) -> Done:
     added = sum(adds_event(command.payload) for command in batch)
     kept = claim.learning.kept if learns else None
     return Done(
-        time=claim.time + len(batch),
+        time=TIME_UNKNOWN if claim.time == TIME_UNKNOWN else claim.time + len(batch),
         events=min(STM_EVENTS, claim.events + added) if kept is None else kept,
         keep=Keep.COMMANDS,
         learned=kept,

@@ -61,12 +61,15 @@ def make_session(client: KatoClient, spec: SessionSpec, key: str, *, quiet: bool
     return Made(
         session_id=created.session_id,
         learning=learning_of(effective),
-        lifetime=_lifetime(created),
+        lifetime=lifetime_of(created),
     )
 
 
-def give_voice(client: KatoClient, session_id: str, spec: SessionSpec, learning: Learning) -> None:
+def give_voice(client: KatoClient, session_id: str, spec: SessionSpec, learning: Learning) -> int:
     """Give a session that was made quiet the config that it is to have.
+
+    Returns:
+        How many HTTP calls it took.
 
     Raises:
         KatoError: It may or may not have it.
@@ -78,9 +81,10 @@ def give_voice(client: KatoClient, session_id: str, spec: SessionSpec, learning:
         config[_PREDICTIONS] = True
     if config:
         client.update_config(session_id, config)
+    return int(bool(config))
 
 
-def _lifetime(created: CreatedSession) -> int | None:
+def lifetime_of(created: CreatedSession) -> int | None:
     """Return a session's time to live: by its dates, which are right where ttl_seconds is not."""
     if created.created_at is None or created.expires_at is None:
         return created.ttl_seconds

@@ -181,6 +181,9 @@ def _observe(client: KatoClient, claim: Claim, call: Planned) -> Sent:
     found = replace(done, events=length)
     if observed.applied != len(payloads):
         return _other("count of observations", observed.applied, len(payloads), found)
+    if done.time == TIME_UNKNOWN:
+        # Of a session that somebody else has made, the first answer may be what shows it.
+        done = replace(done, time=observed.time)
     if observed.time not in (done.time, TIME_UNKNOWN):
         # Something was lost, was not stored, or somebody else writes (kato-api 0). Where the
         # dialect has no time there is nothing to check.

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from kato_tasks.delivery import ensure_session
 from kato_tasks.errors import InvalidInput, KatoTasksError
 from kato_tasks.local import find_settings
-from kato_tasks.models import Appended
+from kato_tasks.models import Append, Appended
 from kato_tasks.observations import shown
 from kato_tasks.producer import KatoTasks
 from kato_tasks.services import Services
@@ -90,7 +90,10 @@ class Face:
         services = self._services
         try:
             # No worker is called to it: this process is at work on it.
-            [answer] = services.lanes.append([session.request((), bind=True)])
+            [placed] = services.places.placed([session.request((), bind=True)])
+            if not isinstance(placed, Append):
+                raise placed
+            [answer] = services.lanes.append([placed])
             if not isinstance(answer, Appended):
                 raise answer
             ensure_session(services.deliverer, services.registry, session.key, timeout=TIMEOUT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kato_tasks import naming
 from kato_tasks.errors import InvalidInput, SessionNotMoved, UnknownSession
 from kato_tasks.guide.base import Face, instance_at
-from kato_tasks.migration import Migrations, Request, Standing, watch
+from kato_tasks.migration import Migrations, Request, Standing
 
 
 class SessionMigrator(Face):
@@ -66,7 +66,7 @@ class SessionMigrator(Face):
         return result["new_id"]
 
     def migrate_all_sessions(self) -> dict[str, dict[str, str]]:
-        """Move all sessions of the source, by the workers; return what became of each.
+        """Move all sessions of the source; return what became of each. Workers that run help.
 
         Returns:
             ``{session: {"status": "success", "new_id": …}}`` or ``{session: {"status": "failed",
@@ -80,8 +80,7 @@ class SessionMigrator(Face):
         request = Request(source=self.source, target=self.target, most_failures=1.0)
         if not migrations.planner.finds_any(request):
             return {}
-        begun = migrations.start(migrations.plan(request))
-        standing = watch(migrations, begun.id, lambda _step, _done, _total: None)
+        standing = migrations.run(migrations.plan(request), alone=False)
         return _results(migrations, standing)
 
 

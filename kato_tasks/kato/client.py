@@ -162,6 +162,24 @@ class KatoClient:
         """
         return Verb.CONFIGURE in self.dialect.routes
 
+    @property
+    def lists_sessions(self) -> bool:
+        """True if the server says which sessions it has.
+
+        Raises:
+            Retryable: The dialect could not be told; nothing was written.
+        """
+        return Verb.LIST in self.dialect.routes
+
+    @property
+    def shows_percepts(self) -> bool:
+        """True if a session's percept data can be read.
+
+        Raises:
+            Retryable: The dialect could not be told; nothing was written.
+        """
+        return Verb.PERCEPT in self.dialect.routes
+
     def resize(self, connections: int) -> None:
         """Use at most so many connections from now on, from 0; requests under way go on.
 

@@ -12,10 +12,10 @@ from kato_tasks.ledger.entries import (
     NewItem,
     NewMigration,
     Outcome,
+    Revisions,
     Tally,
 )
 from kato_tasks.ledger.ledger import Ledger
-from kato_tasks.ledger.schema import Revisions
 
 __all__ = [
     "Item",

@@ -9,23 +9,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from kato_tasks.errors import InvalidInput, LedgerUnavailable
+from kato_tasks.scripts.runner import hide_password
 
 _BUSY_MS: Final = 10_000
 """How long one writer of SQLite waits for another."""
 _READS: Final = "kato_tasks_reads"
 _POOL: Final = 20
 _PATIENCE: Final = 10
+_MEMORY: Final = ("", ":memory:")
+_DRIVERS: Final = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_ALLOWED: Final = "sqlite:///FILE or postgresql://USER@HOST/NAME"
+_ADVISORY: Final = 0x6B61_746F
+"""The lock of PostgreSQL under which one at a time changes tables, or begins a migration."""
 
 
-def default_url() -> str:
+def default_url() -> URL:
     """Return where the ledger is if nobody says: a file of this user's."""
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return f"sqlite:///{home}/kato-tasks/ledger.db"
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    # Made of its parts: a folder's name may hold what means something in a URL.
+    return URL.create("sqlite", database=str(Path(home) / "kato-tasks" / "ledger.db"))
 
 
 def parse_url(url: str) -> URL:
@@ -35,18 +47,16 @@ def parse_url(url: str) -> URL:
         InvalidInput: It is none; the sentence has nothing of a password.
     """
     try:
-        parsed = make_url(url or default_url())
-        backend = parsed.get_backend_name()
+        parsed = make_url(url) if url else default_url()
     except (ArgumentError, ValueError):
+        # The error quotes what may be a part of the password.
         raise InvalidInput("database_url", "is no URL", _ALLOWED) from None
-    if backend == "postgresql" and parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if backend not in ("sqlite", "postgresql"):
-        raise InvalidInput("database_url", f"names the database {backend!r}", _ALLOWED)
-    return parsed
-
-
-_ALLOWED: Final = "sqlite:///FILE or postgresql://USER@HOST/NAME"
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise InvalidInput("database_url", f"begins with {parsed.drivername!r}", _ALLOWED)
+    if driver == "sqlite" and (parsed.database or "") in _MEMORY:
+        raise InvalidInput("database_url", "names no file", _ALLOWED)
+    return parsed.set(drivername=driver)
 
 
 class Database:
@@ -59,12 +69,17 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = parse_url(url)
         self._lock = threading.Lock()
+        # SQLite's writers look for their turn every so often; a thread is told of it at once.
+        self._turn = threading.RLock()
         self._engine: Engine | None = None
 
     @property
     def shown(self) -> str:
         """Where it is, without a password."""
-        return self._url.render_as_string(hide_password=True)
+        if self.is_file:
+            return f"sqlite:///{self._file}"
+        # A password may stand among the options, too.
+        return hide_password(self._url.render_as_string())
 
     @property
     def is_file(self) -> bool:
@@ -74,8 +89,11 @@ class Database:
     @property
     def exists(self) -> bool:
         """False for a file that is not there; nothing else is looked at."""
-        name = self._url.database
-        return not self.is_file or not name or name == ":memory:" or Path(name).exists()
+        return not self.is_file or self._file.exists()
+
+    @property
+    def _file(self) -> Path:
+        return Path(self._url.database or "")
 
     @property
     def engine(self) -> Engine:
@@ -98,9 +116,26 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction, committed at the end."""
-        with self.translated(), self.engine.begin() as connection:
+        """Yield a connection in a transaction, committed at the end.
+
+        Raises:
+            LedgerUnavailable: The database did not do what it was asked, or others write to the
+                file for too long.
+        """
+        with self._in_turn(), self.translated(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if not self.is_file:
+            yield
+            return
+        if not self._turn.acquire(timeout=_BUSY_MS / 1000):
+            raise LedgerUnavailable(self.shown, f"it is written to for {_BUSY_MS / 1000:g} s")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -112,9 +147,17 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            raise LedgerUnavailable(self.shown, _first_line(error.orig)) from None
+            raise LedgerUnavailable(self.shown, _first_line(error.orig)) from error
         except SQLAlchemyError as error:
-            raise LedgerUnavailable(self.shown, _first_line(error)) from None
+            raise LedgerUnavailable(self.shown, _first_line(error)) from error
+
+    def hold_back_others(self, connection: Connection) -> None:
+        """Have others who ask for this wait for the end of the transaction.
+
+        In a file every transaction that writes does.
+        """
+        if not self.is_file:
+            connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY)))
 
     def close(self) -> None:
         """Close all connections. Idempotent."""
@@ -131,6 +174,7 @@ class Database:
                 self._url,
                 pool_pre_ping=True,
                 pool_size=_POOL,
+                hide_parameters=True,
                 connect_args={"connect_timeout": _PATIENCE},
             )
         except (NoSuchModuleError, ModuleNotFoundError):
@@ -141,13 +185,13 @@ class Database:
             ) from None
 
     def _open_file(self) -> Engine:
-        name = self._url.database
-        if name and name != ":memory:":
-            try:
-                Path(name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as error:
-                raise LedgerUnavailable(self.shown, error.strerror or str(error)) from None
-        engine = create_engine(self._url)
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Its folder may be open to others; SQLite gives what lies beside it the same mode.
+            self._file.touch(mode=0o600)
+        except OSError as error:
+            raise LedgerUnavailable(self.shown, error.strerror or str(error)) from error
+        engine = create_engine(self._url, pool_size=_POOL, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -174,4 +218,5 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _first_line(error: object) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

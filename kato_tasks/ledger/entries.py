@@ -202,6 +202,36 @@ class Tally:
     cancelled: int = 0
 
     @property
+    def total(self) -> int:
+        """How many there are."""
+        return self.done + self.pending + self.moving + self.cancelled
+
+    @property
     def done(self) -> int:
         """How many have an outcome."""
         return self.moved + self.skipped + self.failed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Revisions:
+    """The revision that the tables have, and the newest.
+
+    Attributes:
+        current: What they have; None if there are none yet.
+        newest: What this release needs.
+        by_itself: True if the first use brings them to the newest.
+    """
+
+    current: str | None
+    newest: str
+    by_itself: bool
+
+    @property
+    def up_to_date(self) -> bool:
+        """True if they are the newest."""
+        return self.current == self.newest
+
+    @property
+    def outdated(self) -> bool:
+        """True if somebody has to bring them to the newest."""
+        return not self.up_to_date and not self.by_itself

@@ -1,11 +1,15 @@
-"""The verbs of the ledger. Every one is one transaction, and may be repeated."""
+"""The verbs of the ledger. Every one is one transaction, and may be repeated.
+
+Locks are taken in one order, so that nobody waits in a circle: who may begin, the migration, its
+items. SQLite has one for all.
+"""
 
 from __future__ import annotations
 
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,8 +23,8 @@ from sqlalchemy import (
     and_,
     func,
     insert,
-    or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -40,15 +44,16 @@ from kato_tasks.ledger.entries import (
     NewItem,
     NewMigration,
     Outcome,
+    Revisions,
     Tally,
 )
-from kato_tasks.ledger.schema import Revisions, revisions, upgrade
-from kato_tasks.ledger.tables import items, migrations
+from kato_tasks.ledger.tables import is_open, items, migrations
 
 _STEP: Final = 1_000
 """How many items are written, or read, at a time."""
 _RECENT: Final = 3
-_OPEN: Final = (ItemState.PENDING, ItemState.MOVING)
+_ERROR: Final = 2_000
+"""How many characters of an error are kept."""
 
 
 class Ledger:
@@ -87,13 +92,18 @@ class Ledger:
 
     def revisions(self) -> Revisions:
         """Return which revision the tables have, and which they need."""
-        return revisions(self._database)
+        # Alembic takes a fifth of a program's start, and few ask for it.
+        from kato_tasks.ledger import schema  # noqa: PLC0415
+
+        return schema.revisions(self._database)
 
     def upgrade(self) -> Revisions:
         """Bring the tables to the newest revision; return which they had."""
         before = self.revisions()
         if not before.up_to_date:
-            upgrade(self._database)
+            from kato_tasks.ledger import schema  # noqa: PLC0415
+
+            schema.upgrade(self._database)
         return before
 
     # What people and tasks begin and end.
@@ -106,7 +116,7 @@ class Ledger:
             wanted: Its items, each key once; they are written as they come.
 
         Raises:
-            InvalidInput: There is no item; nothing is written.
+            InvalidInput: There is no item, or one twice; nothing is written.
             SessionsMigrating: A session is in another migration; nothing is written.
         """
         now = self._now()
@@ -116,6 +126,7 @@ class Ledger:
         fields |= {"created_at": now, "beat_at": now, "wanted": dict(new.wanted)}
         try:
             with self._writing() as connection:
+                self._database.hold_back_others(connection)
                 connection.execute(insert(migrations).values(fields))
                 total = _write_items(connection, name, wanted)
                 if not total:
@@ -124,7 +135,7 @@ class Ledger:
                     update(migrations).where(migrations.c.id == name).values(total=total)
                 )
         except _Taken as taken:
-            raise self._taken(taken.keys) from None
+            raise self._taken(taken) from None
         return self.get(name)
 
     def cancel(
@@ -173,20 +184,20 @@ class Ledger:
             SessionsMigrating: A session is in another migration by now; nothing has changed.
         """
         states = [ItemState.CANCELLED, *([ItemState.FAILED] if failed else [])]
-        with self._writing() as connection:
-            keys = _keys(connection, migration, states)
-            taken = _in_others(connection, migration, keys)
-            if not taken:
+        try:
+            with self._writing() as connection:
+                self._database.hold_back_others(connection)
+                state = _lock(connection, migration)
+                if state in (None, MigrationState.RUNNING):
+                    return state is not None
+                _refuse_taken(connection, migration, states)
                 return self._resume(connection, migration, states)
-        raise self._taken(taken)
+        except _Taken as taken:
+            raise self._taken(taken) from None
 
     def finish(self, migration: str) -> bool:
         """Note that a running migration is done, if it is; True for one caller."""
-        left = (
-            select(items.c.position)
-            .where(items.c.migration == migration, items.c.state.in_(_OPEN))
-            .exists()
-        )
+        left = select(items.c.position).where(items.c.migration == migration, is_open()).exists()
         with self._writing() as connection:
             changed = connection.execute(
                 update(migrations)
@@ -211,7 +222,11 @@ class Ledger:
 
     def recent(self, *, limit: int) -> list[Migration]:
         """Return the latest migrations, the newest first."""
-        newest = select(migrations).order_by(migrations.c.created_at.desc()).limit(limit)
+        newest = (
+            select(migrations)
+            .order_by(migrations.c.created_at.desc(), migrations.c.id.desc())
+            .limit(limit)
+        )
         return self._migrations(newest)
 
     def running(self) -> list[Migration]:
@@ -261,7 +276,7 @@ class Ledger:
         undo = (
             select(migrations.c.id)
             .where(migrations.c.rolls_back == migration)
-            .order_by(migrations.c.created_at.desc())
+            .order_by(migrations.c.created_at.desc(), migrations.c.id.desc())
             .limit(1)
         )
         with self._reading() as connection:
@@ -279,31 +294,13 @@ class Ledger:
             seconds: For how long they are this hand's own, unless it renews that.
         """
         now = self._now()
-        running = (
-            select(migrations.c.id)
-            .where(_is(migration), migrations.c.state == MigrationState.RUNNING)
-            .exists()
-        )
-        free = (
-            select(items.c.position)
-            .where(
-                items.c.migration == migration,
-                or_(
-                    items.c.state == ItemState.PENDING,
-                    and_(items.c.state == ItemState.MOVING, items.c.until <= now),
-                ),
-                items.c.until <= now,
-                running,
-            )
-            .order_by(items.c.attempts, items.c.position)
-            .limit(most)
-            .with_for_update(skip_locked=True)
-        )
         with self._writing() as connection:
-            positions = list(connection.execute(free).scalars())
-            if not positions:
+            if _lock(connection, migration) is not MigrationState.RUNNING:
                 return []
             _beat(connection, migration, now)
+            positions = _free(connection, migration, now, most)
+            if not positions:
+                return []
             taken = connection.execute(
                 update(items)
                 .where(items.c.migration == migration, items.c.position.in_(positions))
@@ -342,21 +339,38 @@ class Ledger:
         """Note outcomes.
 
         An item that was taken from this hand meanwhile keeps what it has; but that a session was
-        moved is noted whoever says so: its binding is switched.
+        moved is noted whoever says so: its binding is switched. What is to be tried again is
+        cancelled if the migration is.
 
         Returns:
             How many were noted.
         """
         now = self._now()
+        in_order = sorted(outcomes, key=lambda one: one.key)
         with self._writing() as connection:
-            return sum(_settle(connection, migration, by, one, now) for one in outcomes)
+            waits = _where_it_waits(connection, migration)
+            return sum(
+                _settle(connection, _settled(migration, by, one.state), one, waits, now)
+                for one in in_order
+            )
 
-    def give_back(self, migration: str, by: str) -> int:
-        """Have others take what a hand has not moved; how many items those are."""
+    def give_back(self, migration: str, by: str, *, unclear: str | None = None) -> int:
+        """Have others take what a hand has not moved; how many items those are.
+
+        Args:
+            migration: The migration.
+            by: The hand.
+            unclear: The session of which it does not know whether it was moved: it counts as on its
+                way until somebody has looked, even if the migration is cancelled. None for none.
+        """
         with self._writing() as connection:
-            running = connection.execute(select(migrations.c.state).where(_is(migration))).scalar()
-            goes_on = running == MigrationState.RUNNING
-            state = ItemState.PENDING if goes_on else ItemState.CANCELLED
+            state = _where_it_waits(connection, migration)
+            if unclear is not None:
+                connection.execute(
+                    update(items)
+                    .where(_has(migration, by), items.c.key == unclear)
+                    .values(claimed_by=None, until=0.0)
+                )
             given = connection.execute(
                 update(items)
                 .where(_has(migration, by))
@@ -367,6 +381,43 @@ class Ledger:
             return given.rowcount
 
     # What the sweep does.
+
+    def claim_left(self, by: str, *, most: int, seconds: float) -> list[Item]:
+        """Take items that a hand has left on their way in a migration that does not run any more.
+
+        Nobody else takes them, and somebody has to say what became of them.
+
+        Args:
+            by: Who takes them.
+            most: Most items.
+            seconds: For how long they are this one's own.
+        """
+        now = self._now()
+        runs = (
+            select(migrations.c.id)
+            .where(
+                migrations.c.id == items.c.migration,
+                migrations.c.state == MigrationState.RUNNING,
+            )
+            .exists()
+        )
+        left = (
+            select(items.c.migration, items.c.position)
+            .where(items.c.state == ItemState.MOVING, is_open(), items.c.until <= now, ~runs)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        with self._writing() as connection:
+            found = list(map(tuple, connection.execute(left)))
+            if not found:
+                return []
+            taken = connection.execute(
+                update(items)
+                .where(tuple_(items.c.migration, items.c.position).in_(found))
+                .values(claimed_by=by, until=now + seconds)
+                .returning(*items.c)
+            )
+            return list(map(_item, taken))
 
     def beat(self, migration: str, *, older: float) -> bool:
         """Take the right to look after a migration that gave no sign of life for so many seconds.
@@ -415,9 +466,7 @@ class Ledger:
             .where(items.c.migration == migration, items.c.state.in_(states))
             .values(state=ItemState.PENDING.value, error="", until=0.0, attempts=0, ended_at=None)
         )
-        left = select(items.c.position).where(
-            items.c.migration == migration, items.c.state.in_(_OPEN)
-        )
+        left = select(items.c.position).where(items.c.migration == migration, is_open())
         if not again.rowcount and connection.execute(left.limit(1)).first() is None:
             return False
         connection.execute(
@@ -429,15 +478,19 @@ class Ledger:
         )
         return True
 
-    def _taken(self, keys: Collection[str]) -> SessionsMigrating:
+    def _taken(self, taken: _Taken) -> InvalidInput:
         """Return the error that says in which migration sessions are."""
-        first = next(iter(keys), "")
-        holder = (
-            select(items.c.migration).where(items.c.key == first, items.c.state.in_(_OPEN)).limit(1)
+        holders = select(items.c.key, items.c.migration).where(
+            items.c.key.in_(taken.keys), is_open()
         )
         with self._reading() as connection:
-            by = connection.execute(holder).scalar_one_or_none()
-        return SessionsMigrating(len(keys), first, by or "")
+            by = {str(key): str(name) for key, name in connection.execute(holders)}
+        first = next((key for key in taken.keys if key in by), None)
+        if taken.count is None and first is None:
+            return InvalidInput("the migration", "has a session twice", "every session once")
+        count = len(by) if taken.count is None else taken.count
+        first = taken.keys[0] if first is None else first
+        return SessionsMigrating(count, first, by.get(first, ""))
 
     def _items(
         self, migration: str, states: Collection[ItemState], after: int, limit: int
@@ -474,17 +527,23 @@ class Ledger:
                 self.upgrade()
             else:
                 found = self.revisions()
-                if not found.up_to_date:
+                if found.outdated:
                     raise LedgerOutdated(self.shown, found.current or "none", found.newest)
             self._is_current = True
 
 
 class _Taken(Exception):
-    """Sessions are in another migration."""
+    """Sessions are in another migration.
 
-    def __init__(self, keys: Collection[str]) -> None:
-        super().__init__(keys)
+    Args:
+        keys: Some of them; or, if nobody knows how many there are, those that may be.
+        count: How many there are.
+    """
+
+    def __init__(self, keys: Sequence[str], count: int | None = None) -> None:
+        super().__init__(keys, count)
         self.keys = keys
+        self.count = count
 
 
 _NEW: Final = (
@@ -515,76 +574,133 @@ def _has(migration: str, by: str) -> ColumnElement[bool]:
     )
 
 
+def _settled(migration: str, by: str, state: ItemState) -> ColumnElement[bool]:
+    """Return which items a hand may settle: its own, and any if it has moved the session."""
+    if state is ItemState.MOVED:
+        return and_(items.c.migration == migration, items.c.state != ItemState.MOVED)
+    return _has(migration, by)
+
+
+def _lock(connection: Connection, migration: str, *, shared: bool = False) -> MigrationState | None:
+    """Keep a migration in its state until the transaction ends; return that, or None for none."""
+    found = select(migrations.c.state).where(_is(migration)).with_for_update(read=shared)
+    state = connection.execute(found).scalar_one_or_none()
+    return None if state is None else MigrationState(state)
+
+
+def _where_it_waits(connection: Connection, migration: str) -> ItemState:
+    """Return the state of an item that nobody has and that was not moved."""
+    state = _lock(connection, migration, shared=True)
+    return ItemState.PENDING if state is MigrationState.RUNNING else ItemState.CANCELLED
+
+
 def _write_items(connection: Connection, migration: str, wanted: Iterable[NewItem]) -> int:
-    source, total = iter(wanted), 0
+    source, total, count = iter(wanted), 0, 0
+    first: list[str] = []
     while step := list(islice(source, _STEP)):
-        rows = [
-            {
-                "migration": migration,
-                "position": position,
-                "key": one.key,
-                "node": one.node,
-                "source": one.source,
-                "target": one.target,
-                "state": ItemState.PENDING.value,
-                "attempts": 0,
-                "until": 0.0,
-                "error": "",
-                "calls": 0,
-            }
-            for position, one in enumerate(step, start=total)
-        ]
-        keys = [one.key for one in step]
-        taken = _in_others(connection, migration, keys)
-        if taken:
-            raise _Taken(taken)
-        try:
-            connection.execute(insert(items), rows)
-        except IntegrityError:
-            # Somebody else was quicker by a moment.
-            raise _Taken(keys[:1]) from None
+        taken = _in_others(connection, migration, [one.key for one in step])
+        count += len(taken)
+        first = first or taken[:1]
+        if not first:
+            _write_step(connection, migration, total, step)
         total += len(step)
+    if first:
+        raise _Taken(first, count)
     return total
 
 
-def _keys(connection: Connection, migration: str, states: Collection[ItemState]) -> list[str]:
-    wanted = select(items.c.key).where(items.c.migration == migration, items.c.state.in_(states))
-    return list(connection.execute(wanted).scalars())
+def _write_step(
+    connection: Connection, migration: str, start: int, step: Sequence[NewItem]
+) -> None:
+    rows = [
+        {
+            "migration": migration,
+            "position": position,
+            "key": one.key,
+            "node": one.node,
+            "source": one.source,
+            "target": one.target,
+            "state": ItemState.PENDING.value,
+            "attempts": 0,
+            "until": 0.0,
+            "error": "",
+            "calls": 0,
+        }
+        for position, one in enumerate(step, start=start)
+    ]
+    try:
+        connection.execute(insert(items), rows)
+    except IntegrityError:
+        # Twice in this one, or somebody else was quicker by a moment.
+        raise _Taken([one.key for one in step]) from None
 
 
 def _in_others(connection: Connection, migration: str, keys: list[str]) -> list[str]:
-    """Return those of some sessions that another migration has not done with."""
-    taken: list[str] = []
-    for start in range(0, len(keys), _STEP):
-        part = keys[start : start + _STEP]
-        others = select(items.c.key).where(
-            items.c.key.in_(part), items.c.state.in_(_OPEN), items.c.migration != migration
+    """Return those of at most 1,000 sessions that another migration has not done with."""
+    others = select(items.c.key).where(
+        items.c.key.in_(keys), is_open(), items.c.migration != migration
+    )
+    found = set(connection.execute(others).scalars())
+    return [key for key in keys if key in found]
+
+
+def _refuse_taken(connection: Connection, migration: str, states: Collection[ItemState]) -> None:
+    """See that no item in one of these states is in another migration."""
+    other = items.alias()
+    taken = (
+        select(func.count(), func.min(items.c.key, type_=items.c.key.type))
+        .join(other, other.c.key == items.c.key)
+        .where(
+            items.c.migration == migration,
+            items.c.state.in_(states),
+            is_open(other),
+            other.c.migration != migration,
         )
-        taken += connection.execute(others).scalars()
-    return taken
+    )
+    count, first = connection.execute(taken).one()
+    if count:
+        raise _Taken([first], count)
+
+
+def _free(connection: Connection, migration: str, now: float, most: int) -> list[int]:
+    """Return the items that may be taken: those that wait, then those that a dead hand had."""
+    found: list[int] = []
+    # One by one, so that each is read in the order of the index.
+    for state in (ItemState.PENDING, ItemState.MOVING):
+        free = (
+            select(items.c.position)
+            .where(items.c.migration == migration, items.c.state == state, items.c.until <= now)
+            .order_by(items.c.attempts, items.c.position)
+            .limit(most - len(found))
+            .with_for_update(skip_locked=True)
+        )
+        if len(found) < most:
+            found += connection.execute(free).scalars()
+    return found
 
 
 def _beat(connection: Connection, migration: str, now: float) -> None:
     connection.execute(update(migrations).where(_is(migration)).values(beat_at=now))
 
 
-def _settle(connection: Connection, migration: str, by: str, one: Outcome, now: float) -> int:
+def _settle(
+    connection: Connection, mine: ColumnElement[bool], one: Outcome, waits: ItemState, now: float
+) -> int:
     moved = one.state is ItemState.MOVED
-    later = one.state is ItemState.PENDING
-    mine = and_(items.c.claimed_by == by, items.c.state == ItemState.MOVING)
-    known = items.c.state != ItemState.MOVED if moved else mine
+    state = waits if one.state is ItemState.PENDING else one.state
+    later = state is ItemState.PENDING
     noted = connection.execute(
         update(items)
-        .where(items.c.migration == migration, items.c.key == one.key, known)
+        .where(items.c.key == one.key, mine)
         .values(
-            state=one.state.value,
+            state=state.value,
             claimed_by=None,
             until=now + one.later if later else 0.0,
             made=None if moved else items.c.made,
             # An earlier attempt may have switched, and died before it could say so.
             before=items.c.before if one.before is None else one.before,
             after=items.c.after if one.after is None else one.after,
-            error=one.error,
+            error=_storable(one.error),
             pause=one.pause,
             calls=items.c.calls + one.calls,
             kept_until=one.kept_until,
@@ -592,6 +708,12 @@ def _settle(connection: Connection, migration: str, by: str, one: Outcome, now: 
         )
     )
     return noted.rowcount
+
+
+def _storable(text: str) -> str:
+    """Return what a database takes of a text that a server may have had a hand in."""
+    sound = text[:_ERROR].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return sound.encode(errors="replace").decode()
 
 
 def _migration(row: Row[Any]) -> Migration:

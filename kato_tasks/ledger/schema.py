@@ -1,8 +1,11 @@
-"""Which revision the tables are of, and how they become the newest."""
+"""Which revision the tables are of, and how they become the newest.
+
+The only module that imports Alembic; it is imported when it is needed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
 from typing import Final
 
 from alembic import command
@@ -11,52 +14,59 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from kato_tasks.errors import LedgerUnavailable
 from kato_tasks.ledger.database import Database
+from kato_tasks.ledger.entries import Revisions
 
 _SCRIPTS: Final = "kato_tasks:ledger/revisions"
 VERSION_TABLE: Final = "kt_revision"
 """Where Alembic keeps the revision: the database may have tables of others."""
+_lock: Final = threading.Lock()
+"""Alembic keeps what it works on in a module."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Revisions:
-    """The revision that the tables have, and the newest.
-
-    Attributes:
-        current: What they have; None if there are none yet.
-        newest: What this release needs.
-    """
-
-    current: str | None
-    newest: str
-
-    @property
-    def up_to_date(self) -> bool:
-        """True if nothing has to be done."""
-        return self.current == self.newest
+def known_revisions() -> list[str]:
+    """Return all revisions that this release knows, the oldest first."""
+    return [one.revision for one in _scripts().walk_revisions()][::-1]
 
 
 def revisions(database: Database) -> Revisions:
-    """Return which revision a database has, and which is the newest.
+    """Return which revision a database has, and which is the newest. Makes no file.
 
     Raises:
-        LedgerUnavailable: It did not answer.
+        LedgerUnavailable: It did not answer, or is of a newer release.
     """
-    newest = ScriptDirectory.from_config(_config()).get_current_head() or ""
-    with database.reading() as connection:
-        options = {"version_table": VERSION_TABLE}
-        current = MigrationContext.configure(connection, opts=options).get_current_revision()
-    return Revisions(current=current, newest=newest)
+    current = _current(database) if database.exists else None
+    if current is not None and current not in known_revisions():
+        reason = f"its tables have the revision {current}, of a newer release; upgrade kato-tasks"
+        raise LedgerUnavailable(database.shown, reason)
+    newest = _scripts().get_current_head() or ""
+    return Revisions(current=current, newest=newest, by_itself=database.is_file)
 
 
-def upgrade(database: Database) -> None:
-    """Bring the tables to the newest revision, in one transaction.
+def upgrade(database: Database, to: str = "head") -> None:
+    """Bring the tables to a revision, in one transaction; nothing happens if they have it.
+
+    Args:
+        database: Their database.
+        to: The revision; the newest if absent.
 
     Raises:
         LedgerUnavailable: The database did not do it; nothing has changed.
     """
-    with database.writing() as connection:
-        command.upgrade(_config(connection), "head")
+    with _lock, database.writing() as connection:
+        database.hold_back_others(connection)
+        command.upgrade(_config(connection), to)
+
+
+def _current(database: Database) -> str | None:
+    with database.reading() as connection:
+        options = {"version_table": VERSION_TABLE}
+        return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    ColumnElement,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -15,11 +18,49 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
+    literal_column,
     text,
 )
 
 OPEN: Final = "state IN ('pending', 'moving')"
 """Items that are not over: a session can be in one of these at a time."""
+
+_ESCAPED: Final = re.compile(r"\\([\\0])")
+
+
+def is_open(table: Any = None) -> ColumnElement[bool]:  # noqa: ANN401 - a table, or its alias
+    """Return :data:`OPEN` as a condition.
+
+    Args:
+        table: The items, or an alias of them; the items if absent.
+    """
+    # Written out: with parameters SQLite would not see that the index of open items serves.
+    words: list[ColumnElement[str]] = [literal_column("'pending'"), literal_column("'moving'")]
+    return (items if table is None else table).c.state.in_(words)
+
+
+class Name(TypeDecorator[str]):
+    r"""A text of others, such as a session key: it may have a NUL, which PostgreSQL does not take.
+
+    So a NUL is stored as ``\0``, and a backslash as two.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return what is stored."""
+        del dialect
+        return None if value is None else value.replace("\\", "\\\\").replace("\0", "\\0")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return what was meant."""
+        del dialect
+        if value is None:
+            return None
+        return _ESCAPED.sub(lambda found: "\0" if found[1] == "0" else "\\", value)
+
 
 metadata: Final = MetaData()
 
@@ -51,8 +92,8 @@ items: Final = Table(
     metadata,
     Column("migration", String(64), ForeignKey("kt_migrations.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
-    Column("key", String(512), nullable=False),
-    Column("node", String, nullable=False),
+    Column("key", Name(1024), nullable=False),
+    Column("node", Name(1024), nullable=False),
     Column("source", String(63), nullable=False),
     Column("target", String(63), nullable=False),
     Column("state", String(16), nullable=False),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from kato_tasks.errors import InvalidInput
 from kato_tasks.local.variables import set_variables, settings_from
+from kato_tasks.naming import check_instance_name
 from kato_tasks.settings import PREFIX, Settings
 from kato_tasks.stack import (
     ProcessSpec,
@@ -26,6 +27,7 @@ HOST: Final = "127.0.0.1"
 _CELERY: Final = (sys.executable, "-m", "celery", "-A", "kato_tasks.worker")
 _LOOK: Final = 0.2
 _START: Final = 60.0
+_DEVSERVER: Final = "devserver"
 _HIDDEN: Final = (PREFIX, "CELERY_")
 """What the processes do not inherit: the plan alone says what they connect to."""
 
@@ -36,7 +38,7 @@ class Ports:
 
     Attributes:
         store: The embedded store.
-        devserver: The first development server.
+        devserver: The first development server; each further one wants the port after it.
         flower: Flower.
     """
 
@@ -72,6 +74,7 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
     *,
     redis_url: str | None = None,
     instances: Mapping[str, str] | None = None,
+    devservers: Sequence[str] = (),
     workers: int = 1,
     flower: bool = True,
     ports: Ports | None = None,
@@ -83,17 +86,21 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
     Args:
         data_dir: An existing folder for the data of all processes.
         redis_url: A store that runs already; an embedded one is started if None.
-        instances: KATO servers that run already; a development server is started if None.
+        instances: KATO servers that run already; development servers are started if None.
+        devservers: The instances that are development servers of this stack; one by the name
+            ``default`` if there are none and ``instances`` is None.
         workers: How many worker processes.
         flower: Run Flower too.
         ports: The ports that are wanted.
         variables: Further ``KATO_TASKS_*`` variables for the stack; those about the store and the
-            instances lose against the arguments, and a broker counts with a named store only.
+            instances lose against the arguments, and a broker and a ledger count with a named store
+            only.
         appendfsync: When the embedded store forces its data onto the disk.
 
     Raises:
-        InvalidInput: There is no store to start and none was named, or a variable is out of its
-            range.
+        InvalidInput: There is no store to start and none was named, a variable is out of its
+            range, or ``devservers`` has a name twice, one that is none, or stands beside
+            ``instances``.
     """
     ports = ports or Ports()
     variables = set_variables(variables or {})
@@ -101,22 +108,24 @@ def make_plan(  # noqa: PLR0913 - what a person may choose
     if redis_url is None:
         spec, redis_url = _store(data_dir, ports.store, appendfsync)
         specs.append(spec)
-        # Another broker would bring the work of another stack.
-        broker_url, patience = redis_url, _START
+        # Another broker, or ledger, would bring the work of another stack.
+        broker_url, patience, ledger = redis_url, _START, None
     else:
         # It may come later: workers try again and again, and nothing but a person ends that.
         broker_url, patience = variables.get(f"{PREFIX}BROKER_URL") or redis_url, math.inf
+        ledger = variables.get(f"{PREFIX}DATABASE_URL")
+    names = _check_devservers(devservers, instances)
     if instances is None:
-        spec, url = _devserver(data_dir, ports.devserver)
-        specs.append(spec)
-        instances = {"default": url}
+        servers = _devservers(data_dir, names, ports.devserver)
+        specs += [spec for spec, _ in servers.values()]
+        instances = {name: url for name, (_, url) in servers.items()}
     environment = {
         **variables,
         f"{PREFIX}REDIS_URL": redis_url,
         f"{PREFIX}BROKER_URL": broker_url,
+        f"{PREFIX}DATABASE_URL": ledger or f"sqlite:///{data_dir / 'ledger.db'}",
         f"{PREFIX}INSTANCES": json.dumps(dict(instances)),
     }
-    environment.setdefault(f"{PREFIX}DATABASE_URL", f"sqlite:///{data_dir / 'ledger.db'}")
     settings = settings_from(environment)
     numbers = range(1, workers + 1)
     specs += [_worker(data_dir, number, environment, patience) for number in numbers]
@@ -155,13 +164,52 @@ def _store(data_dir: Path, wanted: int | None, appendfsync: str) -> tuple[Proces
     return spec, url
 
 
-def _devserver(data_dir: Path, wanted: int | None) -> tuple[ProcessSpec, str]:
-    port = free_port(wanted)
+def devserver_process(instance: str, devservers: Sequence[str]) -> str:
+    """Return what the process of a development server is called in its stack.
+
+    Args:
+        instance: The name of its instance.
+        devservers: What :func:`make_plan` was given.
+    """
+    return f"{_DEVSERVER}-{instance}" if devservers else _DEVSERVER
+
+
+def _check_devservers(
+    devservers: Sequence[str], instances: Mapping[str, str] | None
+) -> tuple[str, ...]:
+    names = tuple(map(check_instance_name, devservers))
+    if len(set(names)) != len(names):
+        raise InvalidInput("instances", f"are {', '.join(names)}", "every name once")
+    if names and instances is not None:
+        raise InvalidInput(
+            "instances",
+            "are to be development servers, and servers that run already are named too",
+            "one of both",
+        )
+    return names
+
+
+def _devservers(
+    data_dir: Path, names: tuple[str, ...], wanted: int | None
+) -> dict[str, tuple[ProcessSpec, str]]:
+    """Return the process and the URL of each development server by the name of its instance."""
+    servers: dict[str, tuple[ProcessSpec, str]] = {}
+    taken: set[int] = set()
+    for position, name in enumerate(names or ("default",)):
+        port = free_port(None if wanted is None else wanted + position)
+        while port in taken:
+            port = free_port()
+        taken.add(port)
+        servers[name] = _devserver(data_dir, devserver_process(name, names), port)
+    return servers
+
+
+def _devserver(data_dir: Path, process: str, port: int) -> tuple[ProcessSpec, str]:
     spec = ProcessSpec(
-        name="devserver",
+        name=process,
         command=[
             *(sys.executable, "-m", "kato_tasks.devserver"),
-            *("--port", str(port), "--state", str(data_dir / "devserver")),
+            *("--port", str(port), "--state", str(data_dir / process)),
         ],
         drop=_HIDDEN,
         ready=_listens(port),

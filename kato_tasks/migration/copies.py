@@ -11,7 +11,6 @@ from kato_tasks.delivery.making import give_voice, make_session
 from kato_tasks.delivery.memory import Memory
 from kato_tasks.delivery.rehome import OtherSymbols, Seen, Unfaithful
 from kato_tasks.kato import TIME_UNKNOWN, Cognition, KatoClient, effective_differences
-from kato_tasks.kato.dialects import Verb
 from kato_tasks.models import Learning, SessionSpec
 
 _LONGEST_REPLAY: Final = 1000
@@ -36,6 +35,10 @@ class Copy:
     replay: tuple[bytes, ...] = ()
     lifetime: int | None = None
     calls: int = 1
+
+
+class Unmovable(Unfaithful):
+    """A session of which no copy can be made until somebody does something about it."""
 
 
 def make_copy(client: KatoClient, spec: SessionSpec, key: str) -> Copy:
@@ -72,7 +75,9 @@ def catch_up(client: KatoClient, copy: Copy, replay: tuple[bytes, ...]) -> Copy:
     return replace(copy, replay=replay, calls=copy.calls + calls)
 
 
-def verify(client: KatoClient, copy: Copy, memory: Memory, seen: Cognition | None) -> None:
+def verify(
+    client: KatoClient, copy: Copy, memory: Memory, seen: Cognition | None, *, whole: bool
+) -> None:
     """See that a copy remembers what it must, as far as its server shows it.
 
     Args:
@@ -80,6 +85,7 @@ def verify(client: KatoClient, copy: Copy, memory: Memory, seen: Cognition | Non
         copy: The copy.
         memory: What it must remember.
         seen: What the source shows; None if it shows nothing.
+        whole: Nothing was cut off its journal: the copy has its emotives too.
 
     Raises:
         OtherSymbols: Vectors have other neighbours there than at the source.
@@ -94,7 +100,7 @@ def verify(client: KatoClient, copy: Copy, memory: Memory, seen: Cognition | Non
     if seen is None:
         return
     _verify_symbols(memory, seen.stm, copied.stm)
-    if not _alike(seen.emotives, copied.emotives):
+    if whole and _both_show_all(seen, copied) and not _alike(seen.emotives, copied.emotives):
         raise Unfaithful("the copy has other emotives")
 
 
@@ -105,7 +111,7 @@ def verify_percepts(source: KatoClient, target: KatoClient, session_id: str, cop
         Unfaithful: It does not.
         KatoError: One of both servers did not answer.
     """
-    if not (_shows_percepts(source) and _shows_percepts(target)):
+    if not (source.shows_percepts and target.shows_percepts):
         return
     before, after = source.percept_data(session_id), target.percept_data(copy.session_id)
     for name in _SHOWN_AS_IS:
@@ -113,21 +119,26 @@ def verify_percepts(source: KatoClient, target: KatoClient, session_id: str, cop
             raise Unfaithful(f"the copy has other {name}")
 
 
-def give_config(client: KatoClient, copy: Copy, learning: Learning) -> None:
+def give_config(client: KatoClient, copy: Copy, learning: Learning) -> int:
     """Give a copy the config that it was kept from, and see that the server has taken it.
 
+    Returns:
+        How many HTTP calls it took.
+
     Raises:
-        Unfaithful: The server has another config.
+        Unmovable: The server has another config.
         KatoError: It may or may not have it.
     """
     if not client.can_configure:
-        return
-    give_voice(client, copy.session_id, copy.spec, learning)
-    if copy.spec.config:
-        effective = client.get_config(copy.session_id)
-        dropped = effective_differences(copy.spec.config, effective)
-        if dropped:
-            raise Unfaithful(f"the copy has not taken {', '.join(dropped)}")
+        return 0
+    calls = give_voice(client, copy.session_id, copy.spec, learning)
+    if not copy.spec.config:
+        return calls
+    effective = client.get_config(copy.session_id)
+    dropped = effective_differences(copy.spec.config, effective)
+    if dropped:
+        raise Unmovable(f"the copy has not taken {', '.join(dropped)}")
+    return calls + 1
 
 
 def drop_copy(client: KatoClient, session_id: str) -> None:
@@ -141,8 +152,9 @@ def _verify_symbols(memory: Memory, before: Seen, after: Seen) -> None:
     raise OtherSymbols("vectors have other neighbours there")
 
 
-def _shows_percepts(client: KatoClient) -> bool:
-    return Verb.PERCEPT in client.dialect.routes
+def _both_show_all(*seen: Cognition) -> bool:
+    """Tell whether emotives can be compared: the guide's dialect shows neither them nor time."""
+    return all(one.time != TIME_UNKNOWN for one in seen)
 
 
 def _alike(one: object, other: object) -> bool:

@@ -16,7 +16,7 @@ from kato_tasks.migration.mover import Mover
 
 _CHUNK: Final = 20
 """Most sessions that one hand has at a time: so many wait for a hand that died."""
-_CLAIMED: Final = 30.0
+CLAIMED: Final = 10.0
 """Seconds for which they are a hand's own, unless it says that it is at work."""
 _LOOK: Final = 1.0
 """Seconds between two looks at what has become of the migration."""
@@ -57,6 +57,7 @@ class Hand:
     _name: str = field(default_factory=lambda: secrets.token_hex(8))
     _homes: set[str] = field(default_factory=set)
     _looked: float = 0.0
+    _at: str | None = None
 
     def turn(self, migration: str) -> bool:
         """Work on a migration for one turn.
@@ -72,13 +73,13 @@ class Hand:
         found = self.ledger.get(migration)
         if found.state is not MigrationState.RUNNING:
             return False
-        items = self.ledger.claim(migration, self._name, most=_CHUNK, seconds=_CLAIMED)
+        items = self.ledger.claim(migration, self._name, most=_CHUNK, seconds=CLAIMED)
         if not items:
             return self._wait(found)
         try:
             self._move_all(found, items)
         finally:
-            self.ledger.give_back(migration, self._name)
+            self.ledger.give_back(migration, self._name, unclear=self._at)
         self._stop_beyond(found)
         return True
 
@@ -95,8 +96,11 @@ class Hand:
             before = time.monotonic()
             if before - began > _TURN or not self._goes_on(migration):
                 return
+            # Left here by an error, it may have been moved or not.
+            self._at = item.key
             outcome = self._move(migration, item)
             self.ledger.settle(migration.id, self._name, [outcome])
+            self._at = None
             if not self._wait_until(migration, before + _interval(migration)):
                 return
 
@@ -108,7 +112,7 @@ class Hand:
         if now - self._looked < _LOOK:
             return True
         self._looked = now
-        state = self.ledger.renew(migration.id, self._name, seconds=_CLAIMED)
+        state = self.ledger.renew(migration.id, self._name, seconds=CLAIMED)
         return state is MigrationState.RUNNING
 
     def _wait_until(self, migration: Migration, due: float) -> bool:

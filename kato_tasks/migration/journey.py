@@ -13,12 +13,13 @@ from kato_tasks.deadlines import first_looks
 from kato_tasks.delivery import Deliverer, drop_session, is_memory, recall, seen_at
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.memory import Memory, as_symbols, with_head
-from kato_tasks.delivery.rehome import OtherSymbols, Unfaithful
+from kato_tasks.delivery.rehome import OtherSymbols
 from kato_tasks.errors import KatoError
 from kato_tasks.instrumentation import logger
 from kato_tasks.kato import TIME_UNKNOWN, Cognition
 from kato_tasks.migration.copies import (
     Copy,
+    Unmovable,
     can_go_on,
     catch_up,
     drop_copy,
@@ -46,7 +47,7 @@ _FIRST_PAUSE: Final = 0.002
 _LONGEST_PAUSE: Final = 0.02
 _WAY: Final = 1.0
 """Seconds for which turns give way to who waits for the lease."""
-_LOST: Final = "somebody else has taken its lane over"
+_LOST: Final = "the lease of its lane was lost on the way"
 _DOUBT: Final = "its last call is in doubt"
 _OTHER: Final = "its server has another memory of it"
 _NO_LEASE: Final = {
@@ -84,6 +85,7 @@ class Journey:
 
     Attributes:
         calls: HTTP calls that were made for it.
+        switching: The copy that a switch was tried to, and that may be bound therefore.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Journey:
         note: Callable[[str | None], object],
     ) -> None:
         self.calls = 0
+        self.switching: str | None = None
         self._deliverer = deliverer
         self._tools = deliverer.tools
         self._moves = moves
@@ -104,6 +107,8 @@ class Journey:
         self._target = self._tools.client(route.to)
         self._copy: Copy | None = None
         self._left: tuple[str, str] | None = None
+        self._stack = ExitStack()
+        self._holds_node = False
 
     def run(self, departure: Departure) -> Moved:
         """Go all the way.
@@ -115,9 +120,8 @@ class Journey:
             NotNow: The lease was lost, or the target's node has no call to spare.
             Unfaithful: The copy is not what it must be.
         """
-        with ExitStack() as stack:
+        with self._stack as stack:
             if not self._is_spared(departure):
-                self._hold_node(departure.spec, stack)
                 self._copy_ahead(departure)
             claim = self._claim()
             if isinstance(claim, NoClaim):
@@ -149,24 +153,37 @@ class Journey:
     def _shares(self, spec: SessionSpec) -> bool:
         return self._kinship.shares_store(spec.instance, self._route.to)
 
-    def _hold_node(self, spec: SessionSpec, stack: ExitStack) -> None:
-        there, nodes = replace(spec, instance=self._route.to), self._tools.nodes
+    def _hold_node(self, there: SessionSpec) -> None:
+        if self._holds_node:
+            return
+        nodes = self._tools.nodes
         hold = nodes.acquire(there, wait=self._tools.settings.node_wait)
         if hold is None:
-            raise NotNow(f"node {spec.node!r} at {self._route.to} has no call to spare")
-        stack.callback(nodes.release, hold)
-        stack.enter_context(self._deliverer.keeper.keeping(partial(nodes.renew, hold)))
+            raise NotNow(f"node {there.node!r} at {there.instance} has no call to spare")
+        self._holds_node = True
+        self._stack.callback(nodes.release, hold)
+        self._stack.enter_context(self._deliverer.keeper.keeping(partial(nodes.renew, hold)))
 
     # Ahead, while deliveries go on.
 
     def _copy_ahead(self, departure: Departure) -> None:
         # Asked now, it is known under the lease.
-        self._kinship.learning(self._route.to, departure.spec)
+        self._quiet_learning(departure.spec)
         spec = replace(departure.spec, instance=self._route.to)
         self._begin_copy(spec)
         self._catch_up(recall(departure.journal).replay)
 
+    def _quiet_learning(self, spec: SessionSpec) -> Learning:
+        """Return how the target learns by itself in the session, if it can be kept from it."""
+        learning = self._kinship.learning(self._route.to, spec)
+        if learning.limit and not self._target.can_configure:
+            raise Unmovable(
+                "it would learn by itself while it is copied, and cannot be kept from it"
+            )
+        return learning
+
     def _begin_copy(self, spec: SessionSpec) -> None:
+        self._hold_node(spec)
         self.give_up()
         self._copy = make_copy(self._target, spec, self._route.key)
         self.calls += self._copy.calls
@@ -216,14 +233,17 @@ class Journey:
     # Under the lease.
 
     def _under_lease(self, claim: Claim) -> Moved:
-        began, lease = time.monotonic(), claim.lease
+        began, doubt = time.monotonic(), "" if claim.intent is None else _DOUBT
         try:
             if claim.spec.instance == self._route.to:
-                return Moved(how=How.ALREADY, after=claim.session_id)
+                self.give_up()
+                return Moved(how=How.ALREADY, after=claim.session_id, calls=self.calls)
             spared = claim.session_id is None or (_is_clean(claim) and self._shares(claim.spec))
             after = self._relocate(claim) if spared else self._copy_and_switch(claim)
+            # What was in doubt was so at the source; nothing is at the target.
+            doubt = ""
         finally:
-            self._tools.lanes.release(lease, doubt="" if claim.intent is None else _DOUBT)
+            self._tools.lanes.release(claim.lease, doubt=doubt)
         if not spared and claim.session_id is not None:
             self._left = (claim.spec.instance, claim.session_id)
         return Moved(
@@ -251,38 +271,43 @@ class Journey:
         journal = self._tools.lanes.journal(claim.lease, claim.applied)
         if journal is None:
             raise NotNow(_LOST)
-        learning = self._kinship.learning(self._route.to, claim.spec)
-        if learning.limit and not self._target.can_configure:
-            raise Unfaithful(
-                "it would learn by itself while it is copied, and cannot be kept from it"
-            )
-        memory = recall(journal)
+        learning = self._quiet_learning(claim.spec)
+        memory, whole = recall(journal), not journal.cut
+        if claim.intent is not None and not memory.exact and self._source_has(claim):
+            # What its vectors have become shows there alone, once nothing is in doubt any more.
+            raise NotNow(_DOUBT)
         seen = self._trusted(claim, memory, self._look_at_source(claim))
         if seen is not None:
             memory = with_head(memory, seen.stm)
         try:
-            copy = self._copied(claim, memory, seen)
+            copy = self._copied(claim, memory, seen, whole=whole)
         except OtherSymbols:
             memory = as_symbols(memory, seen.stm if seen is not None else ())
-            copy = self._copied(claim, memory, None)
-        if seen is not None and not journal.cut:
+            copy = self._copied(claim, memory, seen, whole=whole)
+        if seen is not None and whole:
             source = self._tools.client(claim.spec.instance)
             verify_percepts(source, self._target, claim.session_id or "", copy)
             self.calls += 2
-        give_config(self._target, copy, learning)
+        self.calls += give_config(self._target, copy, learning)
         self._switch(claim, memory, copy, learning)
-        # From now on it is no copy to be removed.
-        self._copy = None
         return copy.session_id
 
-    def _copied(self, claim: Claim, memory: Memory, seen: Cognition | None) -> Copy:
+    def _copied(self, claim: Claim, memory: Memory, seen: Cognition | None, *, whole: bool) -> Copy:
         spec = replace(claim.spec, instance=self._route.to)
         if self._copy is None or not can_go_on(self._copy, spec, memory.replay):
             self._begin_copy(spec)
         copy = self._catch_up(memory.replay)
         self.calls += 1
-        verify(self._target, copy, memory, seen)
+        verify(self._target, copy, memory, seen, whole=whole)
         return copy
+
+    def _source_has(self, claim: Claim) -> bool:
+        self.calls += 1
+        try:
+            client = self._tools.client(claim.spec.instance)
+            return seen_at(client, claim.session_id or "") is not None
+        except KatoError:
+            return False
 
     def _look_at_source(self, claim: Claim) -> Cognition | None:
         """Return what the source shows of the session, if that says anything."""
@@ -312,7 +337,7 @@ class Journey:
         logger.error("anomaly", extra={"session": self._route.key, "reason": _OTHER})
         self._tools.lanes.count(self._route.key, {"anomalies": 1})
         if self._tools.settings.anomaly is not AnomalyPolicy.REHOME:
-            raise Unfaithful(f"{_OTHER} than it must have")
+            raise Unmovable(f"{_OTHER} than it must have")
         return None
 
     def _switch(self, claim: Claim, memory: Memory, copy: Copy, learning: Learning) -> None:
@@ -326,9 +351,11 @@ class Journey:
             instance=self._route.to,
             learning=learning,
         )
+        self._copy, self.switching = None, copy.session_id
         lease = insist(lambda: self._tools.lanes.switch(claim.lease, claim.applied, to))
         if lease is None:
             raise NotNow(_LOST)
+        self.switching = None
 
 
 def _may_have_learned(intent: Intent | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from kato_tasks.ledger import (
     MigrationState,
     NewItem,
     NewMigration,
+    Outcome,
     Tally,
 )
 from kato_tasks.migration.asking import Request
 from kato_tasks.migration.copies import drop_copy
-from kato_tasks.migration.hands import Hand, MoveHome, hands_of
+from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of
 from kato_tasks.migration.mover import Mover
 from kato_tasks.migration.planning import Plan, Planner
 from kato_tasks.registry import Registry
@@ -112,21 +114,23 @@ class Migrations:
         self._hire(begun.id, hands_of(begun))
         return begun
 
-    def run(self, plan: Plan) -> Standing:
-        """Begin a migration and do all of it in this thread; return how it stands then.
+    def run(self, plan: Plan, *, alone: bool = True) -> Standing:
+        """Begin a migration and work on it in this thread; return how it stands in the end.
 
-        Others may help: should this process die, the sweep sends for hands.
+        Should this process die, the workers' sweep sends for hands.
+
+        Args:
+            plan: What to do.
+            alone: False to send for hands too; no worker has to run.
 
         Raises:
             SessionsMigrating: Some of the sessions are in another migration; nothing is begun.
             LedgerUnavailable: The ledger did not answer.
             StoreUnavailable: The store did not answer. What was moved is moved.
         """
-        begun = self._begin(plan)
-        hand = Hand(self.ledger, self.mover, self._move_home)
-        while hand.turn(begun.id):
+        begun = self._begin(plan) if alone else self.start(plan)
+        while self.hand(begun.id):
             pass
-        self.finish(begun.id)
         return self.standing(begun.id)
 
     def _begin(self, plan: Plan) -> Migration:
@@ -248,13 +252,17 @@ class Migrations:
         return begun
 
     def tend(self) -> int:
-        """Send hands to migrations that lost theirs, and delete sources kept for long enough.
+        """Send hands to migrations that lost theirs, and see to what others have left.
+
+        That is sources kept for long enough, which are deleted, and sessions that were on their way
+        when their migration was cancelled and its hand died.
 
         Returns:
             How many migrations got new hands.
 
         Raises:
             LedgerUnavailable: The ledger did not answer.
+            StoreUnavailable: The store did not answer.
         """
         tended = 0
         for migration in self.ledger.running():
@@ -263,6 +271,9 @@ class Migrations:
                 self._hire(migration.id, hands_of(migration))
         for item in self.ledger.kept(due=True, limit=_SWEPT):
             self._drop_kept(item)
+        name = secrets.token_hex(8)
+        for item in self.ledger.claim_left(name, most=_SWEPT, seconds=CLAIMED):
+            self.ledger.settle(item.migration, name, [self._left(item)])
         return tended
 
     def _create(self, new: NewMigration, items: Iterator[NewItem]) -> Migration:
@@ -285,6 +296,16 @@ class Migrations:
         by = self.ledger.rolled_back_by(found.id)
         if by is not None:
             raise InvalidInput(f"migration {found.id}", f"is rolled back by {by}", allowed)
+
+    def _left(self, item: Item) -> Outcome:
+        """Return what became of a session that was left on its way."""
+        record = self._registry.get(item.key)
+        if record is not None and record.spec.instance == item.target:
+            return Outcome(key=item.key, state=ItemState.MOVED, after=record.session_id)
+        if item.made is not None:
+            with suppress(KatoTasksError):
+                drop_copy(self.mover.client(item.target), item.made)
+        return Outcome(key=item.key, state=ItemState.PENDING)
 
     def _drop_kept(self, item: Item) -> None:
         """Delete a source that was kept, unless somebody is bound to it after all."""

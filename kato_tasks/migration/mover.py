@@ -15,7 +15,7 @@ from kato_tasks.errors import KatoError
 from kato_tasks.instrumentation import logger
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import Wake
-from kato_tasks.migration.copies import drop_copy
+from kato_tasks.migration.copies import Unmovable, drop_copy
 from kato_tasks.migration.journey import Journey, Route
 from kato_tasks.migration.kinship import Kinship
 from kato_tasks.migration.moved import How, Moved, NotNow
@@ -109,20 +109,22 @@ class Mover:
             UnknownInstance: No such instance is configured.
             StoreUnavailable: The store did not answer. What was moved is moved; repeat the call.
         """
-        watch = self._tools.watch
+        watch, _ = self._tools.watch, self._tools.client(to)
         seconds = watch.ask(to)
         if seconds > 0:
             error = f"{to} does not answer; it is not called for another {seconds:.1f} s"
             return Moved(how=How.LATER, error=error)
         try:
-            self._clear_away(key, to, made, note)
-            return self._depart(key, to, note, keep=keep)
+            return self._depart(key, to, made, note, keep=keep)
         finally:
             watch.done(to)
 
-    def _depart(self, key: str, to: str, note: Note, *, keep: bool) -> Moved:
+    def _depart(self, key: str, to: str, made: str | None, note: Note, *, keep: bool) -> Moved:
         token, seconds = secrets.token_hex(8), self._tools.settings.lease
         departure = self._moves.depart(key, token, seconds=seconds)
+        if made is not None and departure is not NoMove.MOVING:
+            # Whoever else is moving it may have just this copy under way.
+            self._clear_away(key, to, made, note)
         if isinstance(departure, NoMove):
             how, error = _NOT_BEGUN[departure]
             return Moved(how=how, error=error)
@@ -130,7 +132,7 @@ class Mover:
         journey = Journey(self._deliverer, self._moves, self.kinship, route, note)
         try:
             with self._keeper.keeping(partial(self._moves.on_the_way, key, token, seconds=seconds)):
-                moved = self._go(journey, route, departure)
+                moved = self._go(journey, route, departure, note)
         finally:
             if self._moves.arrive(key, token):
                 self._wake([key])
@@ -139,25 +141,25 @@ class Mover:
             moved = replace(moved, calls=journey.calls, kept=False)
         return moved
 
-    def _go(self, journey: Journey, route: Route, departure: Departure) -> Moved:
+    def _go(self, journey: Journey, route: Route, departure: Departure, note: Note) -> Moved:
         if departure.spec.instance == route.to:
             return Moved(how=How.ALREADY, after=departure.session_id)
         try:
             moved = journey.run(departure)
         except (KatoError, Unfaithful, NotNow) as error:
             journey.give_up()
-            how = How.FAILED if isinstance(error, Refusal) else How.LATER
+            if journey.switching is not None:
+                # A first answer of the store may have been lost, and the lease since.
+                self._clear_away(route.key, route.to, journey.switching, note)
+            how = How.FAILED if isinstance(error, Refusal | Unmovable) else How.LATER
             moved = Moved(how=how, error=str(error), calls=journey.calls)
         facts = {"session": route.key, "to": route.to, "reason": moved.error}
         logger.info("session moved" if moved.how is How.MOVED else "session not moved", extra=facts)
         return moved
 
-    def _clear_away(self, key: str, to: str, made: str | None, note: Note) -> None:
+    def _clear_away(self, key: str, to: str, made: str, note: Note) -> None:
         """Delete what an earlier attempt has left over, if nobody is bound to it."""
-        client = self._tools.client(to)
-        if made is None:
-            return
         record = self._registry.get(key)
         if record is None or record.session_id != made:
-            drop_copy(client, made)
+            drop_copy(self._tools.client(to), made)
         note(None)

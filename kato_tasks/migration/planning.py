@@ -123,6 +123,7 @@ class Planner:
         round_trip, remarks = self._look_at_servers(request, sorted(targets))
         shared = all(self._kinship.shares_store(request.source, one) for one in targets)
         self._refuse_torn(request, survey, shared=shared)
+        self._refuse_crowded(survey, route, sorted(targets))
         return Plan(
             request=request,
             sessions=survey.sessions,
@@ -255,6 +256,25 @@ class Planner:
             "has learned",
             "whole nodes (--node), or --accept-empty-node",
         )
+
+    def _refuse_crowded(self, survey: _Survey, route: Route, targets: list[str]) -> None:
+        """Refuse to bring an instance beyond the nodes that it may have."""
+        limit = self._settings.instance_nodes
+        if limit is None:
+            return
+        there: dict[str, set[str]] = {target: set() for target in targets}
+        for record in find_sessions(self._registry, Wanted()):
+            if record.spec.instance in there:
+                there[record.spec.instance].add(fold_node(record.spec.node))
+        for folded in survey.wanted_of:
+            there[route(survey.raw[folded])].add(folded)
+        for target, nodes in there.items():
+            if len(nodes) > limit:
+                raise InvalidInput(
+                    f"the target {target!r}",
+                    f"would have {len(nodes):,} nodes",
+                    f"up to {limit:,} (KATO_TASKS_INSTANCE_NODES)",
+                )
 
 
 def _remarks(request: Request, survey: _Survey, *, shared: bool) -> Iterator[str]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kato_tasks.keys import SessionKeys
-from kato_tasks.models import Intent, Lease, Looks, Rest
+from kato_tasks.models import Adoption, Intent, Lease, Looks, Rest
 from kato_tasks.scripts.codec import (
     delay,
     encode_intent,
+    encode_learning,
     encode_memory,
     encode_observation,
+    encode_spec,
     milliseconds,
     session_keys,
 )
@@ -103,6 +105,26 @@ def touch(keys: SessionKeys, key: str, settings: Settings) -> Call[bool]:
         script=_TOUCH,
         keys=[keys.session, keys.activity, keys.clock, keys.journal],
         args=[key, milliseconds(settings.retention)],
+    )
+
+
+_ADOPT: Final = Script.load("adopt", bool)
+
+
+def adopt(keys: SessionKeys, found: Adoption, settings: Settings) -> Call[bool]:
+    """Register a session that its server has; answers False if its key names another one."""
+    spec, to = found.spec, found.to
+    slots = [keys.session, keys.journal, keys.activity, keys.idle, keys.refresh, keys.stats]
+    return Call(
+        script=_ADOPT,
+        keys=[*slots, keys.clock],
+        args=[
+            *(found.key, encode_spec(spec), spec.node, spec.instance),
+            *(to.session_id, found.time, len(found.journal), encode_learning(to.learning)),
+            *(to.lifetime or "", delay(found.age), delay(to.ends), delay(to.looks.idle)),
+            *(found.older, milliseconds(settings.retention)),
+            *map(encode_observation, found.journal),
+        ],
     )
 
 

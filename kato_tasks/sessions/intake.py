@@ -8,6 +8,7 @@ from kato_tasks.errors import InvalidInput
 from kato_tasks.lanes import Lanes, Refusal, Wake
 from kato_tasks.models import Append, Appended
 from kato_tasks.registry import Registry
+from kato_tasks.sessions.places import Places
 from kato_tasks.sessions.receipts import Receipt
 
 
@@ -19,21 +20,30 @@ class Intake:
         registry: Tells receipts how far their lanes have come.
         wake: Calls workers to lanes with work.
         max_observation_bytes: Longest observation that is accepted.
+        places: Says where new sessions are made; None to make them where their requests say.
     """
 
     def __init__(
-        self, *, lanes: Lanes, registry: Registry, wake: Wake, max_observation_bytes: int
+        self,
+        *,
+        lanes: Lanes,
+        registry: Registry,
+        wake: Wake,
+        max_observation_bytes: int,
+        places: Places | None = None,
     ) -> None:
         self.max_observation_bytes = max_observation_bytes
         self.registry = registry
         self._lanes = lanes
         self._wake = wake
+        self._places = places
 
     def register(self, request: Append) -> None:
         """Make a session known without a command.
 
         Raises:
             SessionConflict: The key is in use with another node or instance.
+            InstanceCordoned: It is new, and its instance takes no new session.
             StoreUnavailable: Repeat the call.
         """
         [answer] = self._append([request])
@@ -51,6 +61,8 @@ class Intake:
             SessionConflict: A key is in use with another node or instance; the other requests
                 are accepted.
             LaneFull: Too many commands of a session wait; the other requests are accepted.
+            InstanceCordoned: A session is new, and its instance takes no new one; the other
+                requests are accepted.
             StoreUnavailable: Repeat the call; what had been accepted is not added again.
         """
         receipts = []
@@ -78,6 +90,14 @@ class Intake:
         ]
 
     def _append(self, requests: Sequence[Append]) -> list[Appended | Refusal]:
+        if self._places is None:
+            return self._append_placed(requests)
+        placed = self._places.placed(requests)
+        good = [one for one in placed if isinstance(one, Append)]
+        answers = iter(self._append_placed(good))
+        return [next(answers) if isinstance(one, Append) else one for one in placed]
+
+    def _append_placed(self, requests: Sequence[Append]) -> list[Appended | Refusal]:
         answers = self._lanes.append(requests)
         idle = [
             request.key

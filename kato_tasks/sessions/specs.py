@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Final
 
 from pydantic import JsonValue
@@ -16,6 +15,7 @@ from kato_tasks.kato import validate_config
 from kato_tasks.kato.config import MAX_TTL_SECONDS
 from kato_tasks.models import IdlePolicy, PredictionMode, SessionSpec
 from kato_tasks.observations import shown
+from kato_tasks.placing import place
 from kato_tasks.settings import Settings
 
 _PREDICTIONS: Final = "process_predictions"
@@ -121,25 +121,13 @@ def _split_config(
 
 def _choose_instance(settings: Settings, node: str, wanted: object) -> str:
     if wanted is None:
-        return place(node, tuple(settings.instances))
+        # A first guess: who accepts it asks where the node is at home.
+        return place(node, {name: settings.weight_of(name) for name in settings.instances})
     if not isinstance(wanted, str) or len(wanted) > _LONGEST_NAME:
         known = ", ".join(sorted(settings.instances))
         raise InvalidInput("instance", f"is {shown(wanted)}", f"one of {known}")
     settings.instance_url(wanted)
     return wanted
-
-
-def place(node: str, instances: Sequence[str]) -> str:
-    """Return the instance for a node: the same in every process, evenly spread.
-
-    Patterns live per node on an instance, so all sessions of one folded node go together; when
-    an instance is added, only nodes that move to it change their place (rendezvous hashing).
-    """
-    folded = naming.fold_node(node)
-    return max(
-        instances,
-        key=lambda name: blake2b(f"{name}\0{folded}".encode(), digest_size=8).digest(),
-    )
 
 
 def _check_ttl(ttl: object) -> int | None:

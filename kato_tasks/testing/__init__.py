@@ -11,6 +11,7 @@ from kato_tasks.testing.letters import MemoryDeadLetters
 from kato_tasks.testing.lives import MemoryLives
 from kato_tasks.testing.moves import MemoryMoves
 from kato_tasks.testing.nodes import MemoryNodes
+from kato_tasks.testing.placement import MemoryPlacement
 from kato_tasks.testing.registry import MemoryRegistry
 from kato_tasks.testing.schedule import MemorySchedule
 from kato_tasks.testing.store import MemoryStore
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryLives",
     "MemoryMoves",
     "MemoryNodes",
+    "MemoryPlacement",
     "MemoryRegistry",
     "MemorySchedule",
     "MemoryStore",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue
 
@@ -71,6 +71,12 @@ class FakeSession:
     learned: list[list[bytes]] = field(default_factory=list)
     prolonged: list[int] = field(default_factory=list)
 
+    def since(self, name: str) -> list[dict[str, Any]]:
+        """Return what observations had of this kind since the last clear, if they had any."""
+        observed = self.observed[len(self.observed) - self.time :]
+        found = (json.loads(payload).get(name) for payload in observed)
+        return [one for one in found if one]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FakeCall:
@@ -99,6 +105,7 @@ class FakeKato:
         max_batch: Most observations of one call; None for any number.
         takes_metadata: Sessions can be created with metadata.
         can_configure: The config of a session can be changed.
+        shows_percepts: The percept data of a session can be read.
         patterns: How often each pattern was learned, by node and name.
         unstored: How many of the next writes are answered as if they were stored, and are not.
         defaults: What the server's session config is, unless a session overrides it.
@@ -106,14 +113,18 @@ class FakeKato:
         slides: A write gives a session its whole time to live again.
         forecast: What :meth:`predictions` answers.
         on_call: Called at the beginning of every call, outside of any lock.
+
+    Args:
+        names: What the ids of its sessions begin with; no two servers give the same one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: str = "session") -> None:
         self.sessions: dict[str, FakeSession] = {}
         self.calls: list[FakeCall] = []
         self.max_batch: int | None = None
         self.takes_metadata = True
         self.can_configure = True
+        self.shows_percepts = True
         self.patterns: Counter[tuple[str, str]] = Counter()
         self.unstored = 0
         self.defaults: dict[str, JsonValue] = {}
@@ -123,6 +134,7 @@ class FakeKato:
         self.on_call: Callable[[FakeCall], None] = lambda _: None
         self._errors: dict[str, deque[tuple[KatoError, bool]]] = defaultdict(deque)
         self._times: deque[int] = deque()
+        self._names = names
         self._made = 0
         self._lock = threading.Lock()
 
@@ -156,7 +168,7 @@ class FakeKato:
 
         def create() -> str:
             self._made += 1
-            name = f"session-{self._made}"
+            name = f"{self._names}-{self._made}"
             self.sessions[name] = FakeSession(
                 node_id=node_id, config=made, metadata=dict(metadata or {})
             )
@@ -221,9 +233,23 @@ class FakeKato:
         def look() -> Cognition:
             session = self._find(session_id)
             stm = [list(_symbols(payload)) for payload in session.stm]
-            return Cognition(time=session.time, stm=stm, emotives={}, raw={})
+            felt = session.since("emotives")
+            return Cognition(time=session.time, stm=stm, emotives=felt[-1] if felt else {}, raw={})
 
         return self._call(FakeCall(verb="look", session_id=session_id), look)
+
+    def percept_data(self, session_id: str) -> dict[str, JsonValue]:
+        """Return what came with the last observation, and all emotives since the last clear."""
+
+        def percept() -> dict[str, JsonValue]:
+            session = self._find(session_id)
+            if not session.time:
+                return {}
+            last = json.loads(session.observed[-1])
+            felt: list[JsonValue] = [*session.since("emotives")]
+            return {"emotives": felt, "metadata": last.get("metadata", {})}
+
+        return self._call(FakeCall(verb="percept_data", session_id=session_id), percept)
 
     def get_config(self, session_id: str) -> dict[str, JsonValue]:
         """Return the effective config."""

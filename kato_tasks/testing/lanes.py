@@ -164,6 +164,8 @@ class MemoryLanes:
         """See :meth:`kato_tasks.lanes.Lanes.switch`."""
         with self._store.changed:
             entry = self._owned(lease)
+            if entry is not None and _is_bound(entry, lease, to):
+                return Lease(key=lease.key, token=lease.token, epoch=entry.epoch)
             if entry is None or not _is_next(entry, lease, applied + 1):
                 return None
             entry.suspect = entry.doubt = None
@@ -470,6 +472,11 @@ def _by_time(item: tuple[str, int]) -> tuple[int, bytes]:
 
 def _is_next(entry: Entry, lease: Lease, first: int) -> bool:
     return entry.epoch == lease.epoch and entry.applied + 1 == first
+
+
+def _is_bound(entry: Entry, lease: Lease, to: Switch) -> bool:
+    """Tell whether a switch was made that is asked for again."""
+    return entry.sid == to.session_id and entry.epoch == lease.epoch + 1
 
 
 def _without_work(entry: Entry) -> NoClaim | None:

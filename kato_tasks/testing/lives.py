@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from kato_tasks.keys import Keys
 from kato_tasks.lives import Index
-from kato_tasks.models import Intent, JournalEntry, Lease, Rest, SessionState
+from kato_tasks.models import Adoption, Intent, JournalEntry, Lease, Rest, SessionState
 from kato_tasks.settings import Settings
 from kato_tasks.testing.store import Entry, MemoryStore
 
@@ -116,6 +116,33 @@ class MemoryLives:
             entry.active_ms = self._store.activity[key] = self._store.now_ms
             if entry.record_until is not None:
                 entry.record_until = self._store.after(self._settings.retention)
+            return True
+
+    def adopt(self, found: Adoption) -> bool:
+        """See :meth:`kato_tasks.lives.Lives.adopt`."""
+        key, to = found.key, found.to
+        with self._store.changed:
+            entry = self._store.entry(key)
+            if entry.spec is not None and not entry.is_over(self._store.now_ms):
+                is_same = entry.sid == to.session_id and entry.time == found.time
+                waits = entry.appended != entry.applied
+                return is_same and not waits and entry.spec.instance == found.spec.instance
+            entry.leave()
+            entry.forget_life()
+            entry.spec, entry.state, entry.home = found.spec, SessionState.ACTIVE, None
+            entry.replays = 0
+            entry.sid, entry.time, entry.events = to.session_id, found.time, len(found.journal)
+            entry.learning, entry.lifetime = to.learning, to.lifetime
+            entry.journal = [JournalEntry(payload=payload) for payload in found.journal]
+            entry.cut, entry.wrote_ms = found.older, 0
+            entry.created_ms = entry.active_ms = self._store.now_ms
+            entry.fresh_ms = self._store.now_ms - round(found.age * 1000)
+            entry.ends_ms = None if to.ends is None else self._store.after(to.ends)
+            entry.record_until = self._store.after(self._settings.retention)
+            self._store.activity[key] = self._store.now_ms
+            self._store.look(self._store.idle, key, to.looks.idle)
+            self._store.look(self._store.refresh, key, None)
+            self._store.counts["adopted"] += 1
             return True
 
     def _put_off(self, looks: dict[str, int], keys: list[str]) -> tuple[str, ...]:

@@ -69,9 +69,13 @@ class MemoryMoves:
         """See :meth:`kato_tasks.moves.Moves.relocate`."""
         with self._store.changed:
             entry = self._store.entry(lease.key)
-            if entry.token != lease.token or entry.intent is not None:
+            if entry.token != lease.token or entry.spec is None:
                 return None
-            if entry.epoch != lease.epoch or entry.applied != applied or entry.spec is None:
+            if entry.spec.instance == instance and entry.epoch == lease.epoch + 1:
+                return replace(lease, epoch=entry.epoch)
+            if entry.intent is not None:
+                return None
+            if entry.epoch != lease.epoch or entry.applied != applied:
                 return None
             move_to(self._store, entry, instance)
             entry.learning = learning

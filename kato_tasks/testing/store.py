@@ -218,6 +218,8 @@ class MemoryStore:
         breakers: The circuit breakers that are not closed and at peace.
         processes: The processes that share an instance's connections.
         schedule_lease: Which beat has the ticks sent, if any ever had.
+        cordons: Instances that take no new session, and since when, seconds.
+        homes: Where nodes are at home, and until when that is known.
         schedule_runs: When each entry of the schedule ran last, milliseconds.
     """
 
@@ -237,6 +239,8 @@ class MemoryStore:
         self.processes: dict[str, list[ProcessEntry]] = {}
         self.schedule_lease: ScheduleLease | None = None
         self.schedule_runs: dict[str, int] = {}
+        self.cordons: dict[str, float] = {}
+        self.homes: dict[str, tuple[str, int]] = {}
         self._entries: dict[str, Entry] = {}
         self._now_ms = now_ms
         self._posted = 0

@@ -18,6 +18,7 @@ from kato_tasks.delivery import Deliverer, LeaseKeeper
 from kato_tasks.errors import SessionNotFound
 from kato_tasks.keys import Keys, SessionKeys
 from kato_tasks.lanes import Lanes
+from kato_tasks.migration import Mover
 from kato_tasks.models import Kind, SessionRecord, Turn
 from kato_tasks.services import Services
 from kato_tasks.settings import Settings
@@ -81,6 +82,17 @@ class Site:
             receipt = session.observe_many(call.observations, command_id=call.command_id)
             self._accepted.append(Acceptance(call=call, first=receipt.first, seq=receipt.seq))
 
+    def mover(self, lanes: Lanes) -> Mover:
+        """Return a mover over lanes of its own."""
+        services = self.services
+        return Mover(
+            self.deliverer(lanes),
+            moves=services.moves,
+            registry=services.registry,
+            keeper=self._keeper,
+            wake=RecordingWake(),
+        )
+
     def deliverer(self, lanes: Lanes) -> Deliverer:
         """Return a deliverer over lanes of its own."""
         return Deliverer(
@@ -114,7 +126,7 @@ class Site:
 
     def applied(self) -> int:
         """Return how many observations the server has applied to the bound session."""
-        with Reader(self.url) as reader:
+        with Reader(*self.settings.instances.values()) as reader:
             lineage = reader.lineage(MEMBER.key, self.session_id)
         return sum(one.kind == "observe" for one in lineage[-1].entries)
 
@@ -122,7 +134,7 @@ class Site:
         """Return what the checker of the chaos run says of the session."""
         record = self.record
         expected = expect(MEMBER, self._accepted, refused=(), delivered=record.applied)
-        with Reader(self.url) as reader:
+        with Reader(*self.settings.instances.values()) as reader:
             evidence = Evidence(
                 lineage=reader.lineage(MEMBER.key, record.session_id),
                 bound=record.session_id,
@@ -136,6 +148,20 @@ def _found(reader: Reader, session_id: str | None) -> Found:
         return Found() if session_id is None else reader.session(session_id)
     except SessionNotFound:
         return Found()
+
+
+@contextmanager
+def open_two(settings: Settings, folder: Path, **overrides: object) -> Iterator[Site]:
+    """Run two servers, blue and green, for one session, with settings of its own."""
+    with ExitStack() as stack:
+        instances = {}
+        for name in ("blue", "green"):
+            (folder / name).mkdir()
+            instances[name] = stack.enter_context(devserver(folder / name))
+        changed = settings.model_copy(update={"instances": instances, **overrides})
+        site = Site(changed, instances["blue"])
+        stack.callback(site.close)
+        yield site
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chaos_histories import entry, incarnation
 
-from kato_tasks.chaos.checking import REPLAY, Effective, Entry, Incarnation, effective
+from kato_tasks.chaos.checking import REPLAY, Effective, Entry, Incarnation, effective, in_order
 from kato_tasks.demo import Difference
 from kato_tasks.demo.checking import Observed
 
@@ -50,6 +50,24 @@ def test_a_rebuilt_session_goes_on_where_its_replay_ends() -> None:
 
 def test_a_session_that_is_ended_begins_anew() -> None:
     assert history(incarnation("a", 1, "delete"), incarnation("b", 2, at=9)) == [1, "!1", 2]
+
+
+def test_a_session_may_be_ended_before_anything_else_came_to_it() -> None:
+    """It had moved, or was made anew. One that nothing was replayed to was cleaned up."""
+    old = incarnation("a", 1, 2, entry("delete", at=6, source="replay"))
+    moved = incarnation("b", entry("delete", at=7), replayed=[1, 2], at=5)
+    assert history(old, moved, incarnation("c", 3, at=9)) == [1, 2, "!2", 3]
+    in_vain = incarnation("b", entry("delete", at=7), at=5)
+    assert (
+        read(old, in_vain, incarnation("c", 3, replayed=[1, 2], at=9)).steps
+        == read(old, incarnation("c", 3, replayed=[1, 2], at=9)).steps
+    )
+
+
+def test_an_end_that_is_done_again_after_doubt_counts_once() -> None:
+    old = incarnation("a", 1, 2, entry("delete", at=4))
+    again = incarnation("b", entry("delete", at=6), replayed=[1, 2], at=5)
+    assert history(old, again, incarnation("c", 3, at=9)) == [1, 2, "!2", 3]
 
 
 def test_the_clean_up_of_an_old_session_is_no_command() -> None:
@@ -145,3 +163,14 @@ def test_neither_is_that_of_one_that_slept() -> None:
 def test_what_was_answered_and_not_stored_comes_to_light_in_the_replay() -> None:
     lineage = (incarnation("a", "gone"), incarnation("b", 3, replayed=[1, 2], at=9))
     assert history(*lineage) == [1, 2, 3]
+
+
+def test_a_copy_that_was_made_ahead_of_a_move_comes_when_it_had_all() -> None:
+    """The session was made anew at the source meanwhile, by others."""
+    first = incarnation("blue-1", 1, 2)
+    anew = incarnation("blue-2", 3, replayed=[1, 2], at=5)
+    rest = [entry(3, at=6, source=REPLAY), entry(4, at=7)]
+    copy = incarnation("green-1", *rest, replayed=[1, 2], at=4)
+    lineage = in_order([[first, anew], [copy]])
+    assert [one.session_id for one in lineage] == ["blue-1", "blue-2", "green-1"]
+    assert history(*lineage) == [1, 2, 3, 4]

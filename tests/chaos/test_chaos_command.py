@@ -20,6 +20,7 @@ from kato_tasks.testing import wait_until
 COMMAND = (str(Path(sys.executable).with_name("kato-tasks")), "chaos")
 SECONDS = 60
 SEED = 20_261
+MIGRATING = 25
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -60,6 +61,30 @@ def test_nothing_is_lost_doubled_or_out_of_order(tmp_path: Path) -> None:
     assert set(report["faults"]) & set(SERVER_FAULTS)
     assert set(report["faults"]) >= {*KILLS, *STOPS}
     assert report["faults_total"] > 25
+    assert done.returncode == 0, done.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.timeout(400)
+def test_sessions_that_move_meanwhile_are_on_one_server_each(tmp_path: Path) -> None:
+    """There and back, while workers, store and both servers are struck."""
+    done = subprocess.run(
+        [*COMMAND, "--migrate", "--seconds", str(MIGRATING), "--seed", str(SEED), "--json"],
+        env=environment(tmp_path),
+        capture_output=True,
+        check=False,
+        timeout=390,
+    )
+    report: dict[str, Any] = json.loads(done.stdout)
+    problems = "\n".join(report["problems"])
+    assert (report["lost"], report["duplicated"], report["reordered"]) == (0, 0, 0), problems
+    assert (report["stuck"], report["astray"]) == (0, 0), problems
+    assert (report["ledger_mismatches"], report["unfinished"]) == (0, 0), problems
+    assert report["observations"] > 3_000
+    assert report["migrations"] > 1
+    assert report["moved"] > 20
+    assert report["faults_total"] > 10
     assert done.returncode == 0, done.stderr.decode()
     assert list(tmp_path.iterdir()) == []
     assert processes_of(tmp_path) == []

@@ -77,7 +77,7 @@ def died(name: str) -> Event:
 
 
 def test_a_fault_happens_when_it_is_due(stack: Stack, server: Server) -> None:
-    nemesis = Nemesis([kill()], processes=stack, server=server)
+    nemesis = Nemesis([kill()], processes=stack, servers={"devserver": server})
     nemesis.step(0.9)
     assert stack.sent == []
     nemesis.step(1.0)
@@ -87,7 +87,7 @@ def test_a_fault_happens_when_it_is_due(stack: Stack, server: Server) -> None:
 
 
 def test_what_is_stopped_goes_on_in_time(stack: Stack, server: Server) -> None:
-    nemesis = Nemesis([stop("store", "stop_store")], processes=stack, server=server)
+    nemesis = Nemesis([stop("store", "stop_store")], processes=stack, servers={"devserver": server})
     for now in (1.0, 2.9, 3.0, 3.1):
         nemesis.step(now)
     assert stack.sent == [("store", SIGSTOP), ("store", SIGCONT)]
@@ -95,7 +95,7 @@ def test_what_is_stopped_goes_on_in_time(stack: Stack, server: Server) -> None:
 
 def test_some_are_killed_when_they_go_on(stack: Stack, server: Server) -> None:
     fault = stop("worker-1", "stop_and_kill_worker")
-    nemesis = Nemesis([fault], processes=stack, server=server)
+    nemesis = Nemesis([fault], processes=stack, servers={"devserver": server})
     nemesis.step(1.0)
     nemesis.step(3.0)
     assert stack.sent == [("worker-1", SIGSTOP), ("worker-1", SIGCONT), ("worker-1", SIGKILL)]
@@ -104,7 +104,7 @@ def test_some_are_killed_when_they_go_on(stack: Stack, server: Server) -> None:
 def test_a_process_that_is_down_is_struck_when_it_is_back(stack: Stack, server: Server) -> None:
     """What has not struck is not counted; after some seconds it is left out."""
     stack.dead = {"store", "beat"}
-    nemesis = Nemesis([kill("store"), kill("beat")], processes=stack, server=server)
+    nemesis = Nemesis([kill("store"), kill("beat")], processes=stack, servers={"devserver": server})
     nemesis.step(1.0)
     assert nemesis.struck.total() == 0
     stack.dead = {"beat"}
@@ -115,7 +115,7 @@ def test_a_process_that_is_down_is_struck_when_it_is_back(stack: Stack, server: 
 
 
 def test_a_stopped_process_that_dies_is_not_sent_on(stack: Stack, server: Server) -> None:
-    nemesis = Nemesis([stop("store", "stop_store")], processes=stack, server=server)
+    nemesis = Nemesis([stop("store", "stop_store")], processes=stack, servers={"devserver": server})
     nemesis.step(1.0)
     nemesis.note(died("store"))
     nemesis.step(9.0)
@@ -123,7 +123,7 @@ def test_a_stopped_process_that_dies_is_not_sent_on(stack: Stack, server: Server
 
 
 def test_an_armed_fault_is_counted_as_often_as_it_struck(stack: Stack, server: Server) -> None:
-    nemesis = Nemesis([armed("500")], processes=stack, server=server)
+    nemesis = Nemesis([armed("500")], processes=stack, servers={"devserver": server})
     nemesis.step(1.0)
     assert server.armed == ["500:3"]
     for now, fired in ((1.5, 1), (2.0, 3), (2.5, 3), (3.0, 3), (3.5, 0)):
@@ -135,7 +135,7 @@ def test_an_armed_fault_is_counted_as_often_as_it_struck(stack: Stack, server: S
 
 def test_the_next_fault_takes_the_place_of_an_armed_one(stack: Stack, server: Server) -> None:
     plan = [armed("500"), armed("503", at=2.0)]
-    nemesis = Nemesis(plan, processes=stack, server=server)
+    nemesis = Nemesis(plan, processes=stack, servers={"devserver": server})
     nemesis.step(1.0)
     server.fired = 2
     nemesis.step(2.0)
@@ -145,7 +145,7 @@ def test_the_next_fault_takes_the_place_of_an_armed_one(stack: Stack, server: Se
 
 
 def test_a_server_that_is_silent_is_armed_and_disarmed_later(stack: Stack, server: Server) -> None:
-    nemesis = Nemesis([armed("500")], processes=stack, server=server)
+    nemesis = Nemesis([armed("500")], processes=stack, servers={"devserver": server})
     server.silent = True
     nemesis.step(1.0)
     server.silent = False
@@ -160,12 +160,12 @@ def test_a_server_that_is_silent_is_armed_and_disarmed_later(stack: Stack, serve
 
 def test_a_server_that_dies_of_a_crash_has_been_struck(stack: Stack, server: Server) -> None:
     """The count died with it. One that we have killed ourselves has not."""
-    nemesis = Nemesis([armed("crash")], processes=stack, server=server)
+    nemesis = Nemesis([armed("crash")], processes=stack, servers={"devserver": server})
     nemesis.step(1.0)
     nemesis.note(died("devserver"))
     assert nemesis.struck == {"crash": 1}
     plan = [armed("crash"), kill("devserver", at=2.0)]
-    other = Nemesis(plan, processes=stack, server=server)
+    other = Nemesis(plan, processes=stack, servers={"devserver": server})
     other.step(1.0)
     other.step(2.0)
     other.note(died("devserver"))
@@ -174,7 +174,7 @@ def test_a_server_that_dies_of_a_crash_has_been_struck(stack: Stack, server: Ser
 
 def test_what_was_armed_is_armed_again_after_a_restart(stack: Stack, server: Server) -> None:
     plan = [armed("500"), kill("devserver", at=2.0)]
-    nemesis = Nemesis(plan, processes=stack, server=server)
+    nemesis = Nemesis(plan, processes=stack, servers={"devserver": server})
     nemesis.step(1.0)
     server.fired = 1
     nemesis.step(2.0)
@@ -189,7 +189,7 @@ def test_what_was_armed_is_armed_again_after_a_restart(stack: Stack, server: Ser
 def test_a_stopped_server_is_not_asked(stack: Stack, server: Server) -> None:
     """It would be waited for, and sent on too late."""
     plan = [stop("devserver", "stop_devserver"), armed("500", at=1.1)]
-    nemesis = Nemesis(plan, processes=stack, server=server)
+    nemesis = Nemesis(plan, processes=stack, servers={"devserver": server})
     nemesis.step(1.0)
     nemesis.step(1.1)
     assert server.armed == []
@@ -199,7 +199,7 @@ def test_a_stopped_server_is_not_asked(stack: Stack, server: Server) -> None:
 
 def test_in_the_end_all_goes_on(stack: Stack, server: Server) -> None:
     plan = [stop("store", "stop_store"), armed("500"), kill("beat", at=5.0)]
-    nemesis = Nemesis(plan, processes=stack, server=server)
+    nemesis = Nemesis(plan, processes=stack, servers={"devserver": server})
     nemesis.step(1.0)
     server.fired = 2
     nemesis.end()
@@ -212,7 +212,7 @@ def test_in_the_end_all_goes_on(stack: Stack, server: Server) -> None:
 def test_what_is_armed_in_the_end_is_disarmed_when_the_server_answers(
     stack: Stack, server: Server
 ) -> None:
-    nemesis = Nemesis([], processes=stack, server=server)
+    nemesis = Nemesis([], processes=stack, servers={"devserver": server})
     server.silent = True
     nemesis.heal(1.0)
     before = nemesis.calm
@@ -224,9 +224,37 @@ def test_what_is_armed_in_the_end_is_disarmed_when_the_server_answers(
 
 
 def test_a_server_that_stays_silent_is_started_anew(stack: Stack, server: Server) -> None:
-    nemesis = Nemesis([], processes=stack, server=server)
+    nemesis = Nemesis([], processes=stack, servers={"devserver": server})
     server.silent = True
     for now in range(1, 14):
         nemesis.heal(float(now))
     assert stack.sent == [("devserver", SIGKILL)]
     assert nemesis.healed == 1
+
+
+def test_each_server_has_faults_of_its_own(stack: Stack) -> None:
+    """One is armed while the other is stopped; in the end both are disarmed, and seen to."""
+    blue, green = Server(), Server()
+    plan = [
+        Fault(at=1.0, kind="500", target="blue", lasts=2.0, text="500:3"),
+        Fault(at=1.0, kind="503", target="green", lasts=2.0, text="503:3"),
+        Fault(at=1.1, kind="stop_devserver", target="blue", lasts=9.0),
+    ]
+    nemesis = Nemesis(plan, processes=stack, servers={"blue": blue, "green": green})
+    nemesis.step(1.0)
+    assert (blue.armed, green.armed) == (["500:3"], ["503:3"])
+    blue.fired, green.fired = 2, 1
+    for now in (1.1, 1.5, 3.1):
+        nemesis.step(now)
+    assert nemesis.struck == {"503": 1, "stop_devserver": 1}
+    assert (blue.armed, green.armed) == (["500:3"], ["503:3", ""])
+    nemesis.end()
+    assert nemesis.struck["500"] == 2
+    blue.silent = True
+    for now in range(1, 14):
+        nemesis.heal(float(now))
+    assert not nemesis.calm
+    assert stack.sent == [("blue", SIGSTOP), ("blue", SIGCONT), ("blue", SIGKILL)]
+    blue.silent = False
+    nemesis.heal(20.0)
+    assert nemesis.calm

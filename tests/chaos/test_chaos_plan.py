@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from itertools import pairwise
 
@@ -72,3 +73,17 @@ def test_all_workers_are_struck_and_no_others() -> None:
 def test_a_short_run_has_a_fault_too() -> None:
     assert len(plan(seconds=1)) == 1
     assert all(fault.kind in SERVER_FAULTS or not fault.text for fault in plan())
+
+
+def test_every_server_is_struck_and_a_single_one_as_ever() -> None:
+    both = make_plan(1, seconds=600, workers=2, servers=("devserver-a", "devserver-b"))
+    struck = {fault.target for fault in both if fault.target.startswith(DEVSERVER)}
+    assert struck == {"devserver-a", "devserver-b"}
+    assert {fault.kind for fault in both if fault.text} == set(SERVER_FAULTS)
+    assert make_plan(1, seconds=600, workers=2, servers=(DEVSERVER,)) == plan()
+
+
+def test_what_a_seed_does_with_one_server_stays() -> None:
+    """Figures of earlier runs are told by their seeds."""
+    printed = repr([(round(one.at, 3), one.kind, one.target, one.text) for one in plan()])
+    assert hashlib.sha256(printed.encode()).hexdigest()[:16] == "acd3f9cc6e9ec6f3"

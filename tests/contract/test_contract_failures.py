@@ -19,7 +19,9 @@ from kato_tasks.errors import InvalidInput, StoreUnavailable
 from kato_tasks.keys import Keys
 from kato_tasks.lanes import RedisLanes
 from kato_tasks.letters import RedisDeadLetters
+from kato_tasks.lives import RedisLives
 from kato_tasks.models import (
+    Adoption,
     Append,
     Appended,
     Bound,
@@ -40,6 +42,7 @@ LEASE: Final = Lease(key=KEY, token="", epoch=0)
 HOLD: Final = NodeHold(holders="k")
 INTENT: Final = Intent(first=1, count=1, kind=Kind.OBSERVE, time=0, session_id="")
 SWITCH: Final = Switch(session_id="sid", time=0, events=0, reason="why")
+ADOPTION: Final = Adoption(key=KEY, spec=SPEC, to=Bound(session_id="sid"), time=0)
 TIMEOUT: Final = 0.1
 
 VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
@@ -57,6 +60,7 @@ VERBS: Final[dict[str, Callable[[Runner, Settings], object]]] = {
     "unpark": lambda r, s: RedisLanes(r, s).unpark(KEY),
     "count": lambda r, s: RedisLanes(r, s).count(KEY, {"doubts": 1}),
     "lost": lambda r, _: r.lost_nothing(),
+    "adopt": lambda r, s: RedisLives(r, s).adopt(ADOPTION),
     "knows": lambda r, s: RedisRegistry(r, s).knows(KEY, "id", 1),
     "renew": lambda r, s: RedisLanes(r, s).renew(LEASE),
     "overdue": lambda r, s: RedisLanes(r, s).overdue(),

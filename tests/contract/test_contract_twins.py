@@ -15,6 +15,7 @@ from lane_steps import SPEC, request
 from kato_tasks.lanes import Lanes, RedisLanes
 from kato_tasks.lives import Index, Lives, RedisLives
 from kato_tasks.models import (
+    Adoption,
     Bound,
     Claim,
     Command,
@@ -73,7 +74,7 @@ COMMANDS = [kind for kind in Kind if kind is not Kind.EXTEND]
 groups = st.tuples(st.sampled_from("vwxyz"), st.sampled_from(COMMANDS), st.integers(1, 3))
 verbs = ("append", "append", "claim", "bind", "intend", "settle", "deliver", "deliver", "release")
 seldom = ("end", "park", "unpark", "switch", "journal", "withdraw", "renew", "overdue", "knows")
-lives = ("take", "rest", "look_after", "freshen", "keep", "suspect", "touch", "due")
+lives = ("take", "rest", "look_after", "freshen", "keep", "suspect", "touch", "adopt", "due")
 moves = ("depart", "on_the_way", "arrive", "relocate")
 steps = st.builds(
     Step,
@@ -117,7 +118,8 @@ class Side:
         alive = step.size == 1
         named = "default" if step.size == 2 else None
         wanted = request(
-            *(step.key, *made),
+            step.key,
+            *made,
             spec=spec,
             node=step.node,
             instance=named,
@@ -302,6 +304,26 @@ class Side:
 
     def _touch(self, step: Step) -> object:
         return self.lives.touch(step.key)
+
+    def _adopt(self, step: Step) -> object:
+        looks = replace(_looks(step), refresh=None)
+        learning = Learning(limit=step.size, rolling=step.flag)
+        found = Adoption(
+            key=step.key,
+            spec=replace(SPEC, node=step.node or "n", instance=f"place-{step.size}"),
+            to=Bound(
+                session_id="theirs",
+                learning=learning,
+                lifetime=step.size if step.flag else None,
+                ends=900.0 if step.size == 2 else None,
+                looks=looks,
+            ),
+            time=step.size + 3,
+            journal=(b"x",) * step.size,
+            older=3,
+            age=1.0,
+        )
+        return self.lives.adopt(found)
 
     def _due(self, step: Step) -> object:
         index = Index.IDLE if step.flag else Index.REFRESH

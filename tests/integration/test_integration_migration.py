@@ -14,9 +14,9 @@ from integration_site import DevServer, Processes, Site, environment, numbered
 
 from kato_tasks import InvalidInput, SessionMigrator, SessionNotMoved, Settings
 from kato_tasks.cli import main
-from kato_tasks.errors import SessionsMigrating, UnknownMigration, UnknownSession
+from kato_tasks.errors import InstanceCordoned, SessionsMigrating, UnknownMigration, UnknownSession
 from kato_tasks.ledger import ItemState, MigrationState
-from kato_tasks.migration import Migrations, Request, Standing, watch
+from kato_tasks.migration import Migrations, Request, Standing, drain, watch
 from kato_tasks.sessions import Wanted
 from kato_tasks.testing import wait_until
 
@@ -205,10 +205,44 @@ def test_what_cannot_be_is_refused_in_words_and_nothing_begins(two: Two, key: st
     two.migrations.cancel(running)
 
 
+def test_a_target_has_no_more_nodes_than_it_may(
+    two: Two, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two.fill(key, 4, nodes=4, events=1)
+    settings = two.site.settings.model_copy(update={"instance_nodes": 3})
+    monkeypatch.setattr(two.migrations.planner, "_settings", settings)
+    with pytest.raises(InvalidInput, match="would have 4 nodes; allowed: up to 3"):
+        two.migrations.plan(two.request())
+
+
 def test_a_node_moves_as_a_whole(two: Two, key: str) -> None:
     keys = two.fill(key, 6, nodes=2, events=1)
     two.end(two.start(wanted=Wanted(node=f"{key}-n1")))
     assert [two.instance(one) for one in keys] == ["blue", "green"] * 3
+
+
+def test_an_instance_is_drained_and_takes_no_new_session(two: Two, key: str) -> None:
+    keys = two.fill(key, 12, nodes=4, events=2)
+    kato = two.site.kato
+    services = kato.services
+    request = Request(source="blue")
+    assert two.migrations.plan(request).targets == {"green": 12}
+    drained = drain(
+        two.migrations,
+        services.placement,
+        kato.settings,
+        request,
+        lambda _step, _done, _total: None,
+    )
+    assert (drained.moved, drained.left) == (12, 0)
+    assert {two.instance(one) for one in keys} == {"green"}
+    with pytest.raises(InstanceCordoned, match="takes no new session"):
+        kato.session(f"{key}-new", instance="blue").observe(["x"])
+    kato.session(f"{key}-new", node=f"{key}-n1").observe(["x"])
+    assert two.instance(f"{key}-new") == "green"
+    services.placement.uncordon("blue")
+    kato.session(f"{key}-other", node=f"{key}-n1").observe(["x"]).wait(timeout=30)
+    assert two.instance(f"{key}-other") == "green"
 
 
 @contextmanager
@@ -244,11 +278,14 @@ def test_the_guides_migrator_moves_one_and_all(
 
 def test_tasks_move_one_session_and_all(two: Two, key: str) -> None:
     keys = two.fill(key, 4, nodes=4, events=2)
-    moved = two.site.send("kato_tasks.migrate_session", keys[0], "green")
-    assert moved == {"status": "success", "new_id": two.site.session_id(keys[0])}
-    begun = two.site.send("kato_tasks.migrate_all", source="blue", target="green")
-    assert begun["sessions"] == 3
-    assert two.end(begun["migration"]).tally.moved == 3
+    send, ledger = two.site.app.send_task, two.site.kato.services.ledger
+    send("kato_tasks.migrate_session", args=(keys[0], "green"), ignore_result=True)
+    wait_until(lambda: two.instance(keys[0]) == "green", timeout=30)
+    arguments = {"source": "blue", "target": "green"}
+    send("kato_tasks.migrate_all", kwargs=arguments, ignore_result=True)
+    wait_until(lambda: len(ledger.recent(limit=5)) == 2, timeout=30)
+    [latest, _] = ledger.recent(limit=5)
+    assert two.end(latest.id).tally.moved == 3
 
 
 def test_the_command_plans_moves_shows_and_undoes(

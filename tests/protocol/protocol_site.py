@@ -61,6 +61,7 @@ class Processes:
         self._log = LogFile(folder / "processes.log")
         self._log.open()
         self._children: list[Child] = []
+        self._servers: list[DevServer] = []
 
     def devserver(self, *arguments: str, port: int | None = None) -> DevServer:
         """Start a development server, and wait until it listens."""
@@ -68,7 +69,9 @@ class Processes:
         command = [sys.executable, "-m", "kato_tasks.devserver", "--port", str(port), *arguments]
         child = self._start(ProcessSpec(name=f"devserver-{port}", command=command))
         wait_until(lambda: wait_for_port(HOST, port, timeout=0.2), timeout=30)
-        return DevServer(port, child)
+        server = DevServer(port, child)
+        self._servers.append(server)
+        return server
 
     def workers(self, settings: Settings, count: int) -> list[Child]:
         """Start Celery workers, and wait until they consume."""
@@ -80,6 +83,8 @@ class Processes:
 
     def close(self) -> None:
         """Kill what still runs."""
+        for server in self._servers:
+            server.close()
         for child in self._children:
             child.kill()
         self._log.close()
@@ -117,35 +122,47 @@ class DevServer:
         self.port = port
         self.url = f"http://{HOST}:{port}"
         self._child = child
+        # One for all that is asked: a client takes longer to make than its calls.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(base_url=self.url, limits=limits)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._http.close()
 
     def wait(self) -> None:
         """Wait for the end of its process."""
         wait_until(lambda: self._child.collect() is not None, message="the server did not end")
 
+    def kill(self) -> None:
+        """End its process with SIGKILL."""
+        self._child.kill()
+
     def arm(self, *faults: str) -> None:
         """Arm these faults instead of those that were."""
-        answer = httpx.post(f"{self.url}/_dev/faults", json={"faults": list(faults)})
-        answer.raise_for_status()
+        self._http.post("/_dev/faults", json={"faults": list(faults)}).raise_for_status()
 
     def struck(self) -> int:
         """Return how often the armed faults have struck."""
-        found = httpx.get(f"{self.url}/_dev/faults").raise_for_status().json()["faults"]
-        return sum(int(fault["fired"]) for fault in found)
+        return sum(int(fault["fired"]) for fault in self.ask("/_dev/faults")["faults"])
 
     def has(self, session_id: str) -> bool:
         """Tell whether it has a session."""
-        found = httpx.get(f"{self.url}/sessions/{session_id}/exists").raise_for_status()
-        return bool(found.json()["exists"])
+        return bool(self.ask(f"/sessions/{session_id}/exists")["exists"])
 
     def kinds(self, session_id: str) -> list[str]:
         """Return the kinds of what was applied to a session, in order."""
-        url = f"{self.url}/_dev/audit/{session_id}?limit=100000"
-        return [one["kind"] for one in httpx.get(url).raise_for_status().json()["entries"]]
+        found = self.ask(f"/_dev/audit/{session_id}?limit=100000")
+        return [one["kind"] for one in found["entries"]]
 
     def ids(self, key: str) -> list[str]:
         """Return every server-side session that was ever made for a session key."""
-        found = httpx.get(f"{self.url}/_dev/lineage/{key}").raise_for_status().json()["sessions"]
-        return [one["session_id"] for one in found]
+        return [one["session_id"] for one in self.ask(f"/_dev/lineage/{key}")["sessions"]]
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """Return what it answers to a GET."""
+        found: dict[str, Any] = self._http.get(path).raise_for_status().json()
+        return found
 
 
 class Site:
@@ -191,9 +208,13 @@ class Site:
     def observe(self, count: int) -> None:
         """Have so many observations accepted, one command each."""
         for number in range(len(self._accepted) + 1, len(self._accepted) + count + 1):
-            observation = _fields(number)
+            observation = self.observation(number)
             receipt = self._session.observe_many([observation])
             self._note(Kind.OBSERVE, receipt, observation)
+
+    def observation(self, number: int) -> dict[str, Any]:
+        """Return the observation of a number."""
+        return fields_of(number)
 
     def learn(self) -> None:
         """Have a learn accepted."""
@@ -309,7 +330,8 @@ class Site:
         self._accepted.append(Acceptance(call=call, first=place, seq=place))
 
 
-def _fields(number: int) -> dict[str, Any]:
+def fields_of(number: int) -> dict[str, Any]:
+    """Return an observation that carries a number."""
     return {"strings": [f"n{number}", "shared"], "metadata": {NUMBER: number}}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from hashlib import sha1
 from typing import Any
 
 import pytest
@@ -16,12 +15,11 @@ import redis
 from conftest import MakeWorld
 from protocol_losing import LosingRunner
 from protocol_server import Fault
+from protocol_weaken import no_compare_in_switch, weaken
 from protocol_world import ProtocolWorld
 
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.models import Kind, Switch, Turn
-from kato_tasks.scripts import calls
-from kato_tasks.scripts.runner import Script
 from kato_tasks.settings import Settings
 
 Course = Callable[[ProtocolWorld], None]
@@ -133,15 +131,6 @@ def same_session(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("kato_tasks.delivery.doubt.rehome", keep)
 
 
-def no_compare_in_switch(patch: pytest.MonkeyPatch) -> None:
-    weaken(
-        patch,
-        "_SWITCH",
-        "if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end",
-        "if s[1] ~= ARGV[2] or s[2] ~= ARGV[3] then return 0 end",
-    )
-
-
 def no_compare_in_settle(patch: pytest.MonkeyPatch) -> None:
     weaken(
         patch,
@@ -166,17 +155,6 @@ def no_look_after_the_last_call(patch: pytest.MonkeyPatch) -> None:
 
 def everybody_may_learn(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("kato_tasks.nodes.RedisNodes.take_learning", lambda *_, **__: True)
-
-
-def weaken(patch: pytest.MonkeyPatch, name: str, *checks: str) -> None:
-    """Take checks out of a script."""
-    script: Script[Any] = getattr(calls, name)
-    source = script.source
-    for check in checks:
-        assert source.count(check) == 1
-        source = source.replace(check, "")
-    digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
-    patch.setattr(calls, name, replace(script, source=source, sha=digest))
 
 
 @dataclass(frozen=True, kw_only=True)

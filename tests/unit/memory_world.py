@@ -11,6 +11,7 @@ from kato_tasks.lifecycle import Caretaker, look_after
 from kato_tasks.lives import Index
 from kato_tasks.models import SessionRecord, Turn
 from kato_tasks.sessions import DeadLetterOffice, Intake, Oracle, Session, Sessions
+from kato_tasks.sessions.places import Places
 from kato_tasks.settings import Settings
 from kato_tasks.testing import (
     FakeKato,
@@ -18,7 +19,9 @@ from kato_tasks.testing import (
     MemoryDeadLetters,
     MemoryLanes,
     MemoryLives,
+    MemoryMoves,
     MemoryNodes,
+    MemoryPlacement,
     MemoryRegistry,
     MemoryStore,
     RecordingWake,
@@ -36,6 +39,9 @@ class World:
         self.lives = MemoryLives(self.store, self.settings)
         self.letters = MemoryDeadLetters(self.store)
         self.registry = MemoryRegistry(self.store, self.settings)
+        self.moves = MemoryMoves(self.store)
+        self.placement = MemoryPlacement(self.store, self.settings)
+        self.places = Places(self.settings, self.placement, self.registry)
         self.nodes = MemoryNodes(self.store, self.settings)
         self.breakers = MemoryBreakers(self.store, self.settings)
         self.kato = FakeKato()
@@ -48,6 +54,7 @@ class World:
             registry=self.registry,
             wake=self.wake,
             max_observation_bytes=self.settings.max_observation_bytes,
+            places=self.places,
         )
         oracle = Oracle(
             registry=self.registry,

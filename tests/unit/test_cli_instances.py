@@ -52,6 +52,8 @@ def test_every_server_is_shown_as_all_workers_see_it(
     assert eu == {
         "instance": "eu",
         "url": "http://eu:1",
+        "weight": 1.0,
+        "cordoned": None,
         "breaker": "open",
         "failures": 2,
         "processes": 0,
@@ -61,6 +63,24 @@ def test_every_server_is_shown_as_all_workers_see_it(
     }
     assert (us["breaker"], us["open_until"]) == ("closed", None)
     assert (us["processes"], us["connections"], us["under_way"]) == (2, 64, 7)
+
+
+@two_servers
+def test_an_instance_is_closed_to_new_sessions_and_opened_again(run: CliRunner) -> None:
+    def tell(*arguments: str, code: int = 0) -> dict[str, object]:
+        result = run.invoke(main, [*arguments, "--json"])
+        assert result.exit_code == code, result.output
+        told: dict[str, object] = json.loads(result.stdout)
+        return told
+
+    assert tell("cordon", "eu") == {"instance": "eu", "cordoned": True, "changed": True}
+    assert tell("cordon", "eu")["changed"] is False
+    eu, us = json.loads(instances(run, "--json").stdout)
+    assert eu["cordoned"].startswith("20")
+    assert us["cordoned"] is None
+    assert tell("uncordon", "eu") == {"instance": "eu", "cordoned": False, "changed": True}
+    assert "as before" in run.invoke(main, ["uncordon", "eu"]).stdout
+    assert run.invoke(main, ["cordon", "moon"]).exit_code == 2
 
 
 @two_servers

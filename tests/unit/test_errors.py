@@ -12,6 +12,7 @@ from kato_tasks import errors
 from kato_tasks.errors import (
     CommandRefused,
     Final,
+    InstanceCordoned,
     InvalidInput,
     KatoError,
     KatoTasksError,
@@ -51,6 +52,13 @@ SENTENCES: list[tuple[KatoTasksError, str]] = [
     (
         UnknownSession("k"),
         "session 'k' is not known, or has ended; allowed: the key of a session that lives.",
+    ),
+    (
+        InstanceCordoned("blue", "k"),
+        (
+            "instance 'blue' takes no new session, and 'k' would be one; allowed: another one, or "
+            "none; or kato-tasks uncordon."
+        ),
     ),
     (
         UnknownMigration("m", ["n"]),

@@ -51,6 +51,7 @@ def test_indices_and_last_runs_are_the_permanent_keys() -> None:
         own.refresh,
         own.clock,
         KEYS.schedule_runs,
+        KEYS.cordons,
     )
     assert tuple(name.rpartition(":")[2] for name in indices) == PERMANENT
 

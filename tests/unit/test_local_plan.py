@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kato_tasks.errors import InvalidInput
-from kato_tasks.local import Plan, Ports, make_plan, set_variables
+from kato_tasks.local import Plan, Ports, devserver_process, make_plan, set_variables
 from kato_tasks.models import PredictionMode
 from kato_tasks.settings import PREFIX, Settings
 from kato_tasks.stack import ProcessSpec
@@ -42,9 +42,19 @@ def test_without_variables_nothing_of_the_users_environment_counts(
     assert settings.redis_url.startswith("redis://127.0.0.1:")
     assert (settings.prefix, settings.shards) == (default["prefix"].default, 16)
     assert set(plan.environment) == {
-        PREFIX + name for name in ("REDIS_URL", "BROKER_URL", "INSTANCES")
+        PREFIX + name for name in ("REDIS_URL", "BROKER_URL", "DATABASE_URL", "INSTANCES")
     }
+    assert settings.database_url == f"sqlite:///{tmp_path}/ledger.db"
     assert all(set(spec.drop) == {PREFIX, "CELERY_"} for spec in plan.specs)
+
+
+def test_the_ledger_is_in_the_data_folder_unless_one_is_named(tmp_path: Path) -> None:
+    own = make_plan(tmp_path, ports=FREE)
+    assert own.settings.database_url == f"sqlite:///{tmp_path / 'ledger.db'}"
+    named = {f"{PREFIX}DATABASE_URL": "postgresql://db/team"}
+    assert make_plan(tmp_path, ports=FREE, variables=named).settings.database_url == (
+        "postgresql://db/team"
+    )
 
 
 def test_a_broker_counts_with_a_store_of_its_own_only(tmp_path: Path) -> None:
@@ -119,3 +129,37 @@ def test_beat_writes_no_file(tmp_path: Path) -> None:
     """A schedule of Celery's is a pickle, which runs what somebody else has put there."""
     plan = make_plan(tmp_path, ports=FREE)
     assert not [part for part in spec_of(plan, "beat").command if "schedule" in part]
+
+
+def test_one_development_server_keeps_its_name_and_folder(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, ports=FREE)
+    command = list(spec_of(plan, "devserver").command)
+    assert command[command.index("--state") + 1] == str(tmp_path / "devserver")
+    assert list(plan.settings.instances) == ["default"]
+    assert devserver_process("default", ()) == "devserver"
+
+
+def test_each_named_instance_is_a_development_server(tmp_path: Path) -> None:
+    """With a process, a port and a folder of its own, at ports one after the other if free."""
+    names = ("blue", "green")
+    plan = make_plan(tmp_path, devservers=names, ports=FREE)
+    assert list(plan.settings.instances) == ["blue", "green"]
+    assert len(set(plan.settings.instances.values())) == 2
+    for name in names:
+        process = devserver_process(name, names)
+        assert process == f"devserver-{name}"
+        command = list(spec_of(plan, process).command)
+        assert command[command.index("--state") + 1] == str(tmp_path / process)
+        assert plan.settings.instances[name].endswith(f":{command[command.index('--port') + 1]}")
+    assert not [spec for spec in plan.specs if spec.name == "devserver"]
+
+
+@pytest.mark.parametrize("names", [("blue", "blue"), ("no name",), ("",)])
+def test_names_that_are_none_or_twice_are_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput):
+        make_plan(tmp_path, devservers=names, ports=FREE)
+
+
+def test_development_servers_beside_others_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="one of both"):
+        make_plan(tmp_path, instances={"a": "http://a"}, devservers=("blue",), ports=FREE)

@@ -14,7 +14,8 @@ from kato_tasks.errors import InvalidInput, UnknownInstance
 from kato_tasks.kato.config import MAX_TTL_SECONDS
 from kato_tasks.models import PredictionMode, SessionSpec
 from kato_tasks.naming import fold_node
-from kato_tasks.sessions.specs import make_spec, place
+from kato_tasks.placing import place
+from kato_tasks.sessions.specs import make_spec
 from kato_tasks.settings import Settings
 
 SETTINGS = Settings.load(instances="eu=http://eu,us=http://us")
@@ -96,24 +97,41 @@ def test_when_predictions_are_computed_is_one_option(
 
 
 def test_places_are_the_same_in_every_process_and_release() -> None:
-    assert [place(node, ("a", "b", "c")) for node in NODES[:6]] == ["a", "b", "a", "b", "a", "b"]
+    assert [place(node, dict.fromkeys(("a", "b", "c"), 1.0)) for node in NODES[:6]] == [
+        "a",
+        "b",
+        "a",
+        "b",
+        "a",
+        "b",
+    ]
 
 
 @given(st.text(min_size=1), st.permutations(["a", "b", "c"]))
 def test_nodes_that_fold_alike_go_together_whatever_the_order(
     node: str, instances: list[str]
 ) -> None:
-    assert place(node, instances) == place(fold_node(node), ("a", "b", "c"))
+    assert place(node, dict.fromkeys(instances, 1.0)) == place(
+        fold_node(node), dict.fromkeys(("a", "b", "c"), 1.0)
+    )
 
 
 def test_nodes_are_spread_evenly() -> None:
-    counts = Counter(place(node, ("a", "b", "c")) for node in NODES)
+    counts = Counter(place(node, dict.fromkeys(("a", "b", "c"), 1.0)) for node in NODES)
     assert all(150 <= counts[name] <= 250 for name in "abc")
 
 
 def test_only_nodes_that_move_to_a_new_instance_change_their_place() -> None:
-    before = {node: place(node, ("a", "b", "c")) for node in NODES}
-    after = {node: place(node, ("a", "b", "c", "d")) for node in NODES}
+    before = {node: place(node, dict.fromkeys(("a", "b", "c"), 1.0)) for node in NODES}
+    after = {node: place(node, dict.fromkeys(("a", "b", "c", "d"), 1.0)) for node in NODES}
     moved = {node for node in NODES if before[node] != after[node]}
     assert {after[node] for node in moved} == {"d"}
     assert 100 <= len(moved) <= 200
+
+
+def test_a_node_goes_to_an_instance_as_often_as_its_weight_says() -> None:
+    weights = {"a": 3.0, "b": 1.0}
+    counts = Counter(place(node, weights) for node in NODES)
+    assert 400 <= counts["a"] <= 500
+    before = {node: place(node, {"a": 1.0, "b": 1.0}) for node in NODES}
+    assert {place(node, weights) for node in NODES if before[node] == "a"} == {"a"}
