@@ -49,7 +49,7 @@ def test_without_variables_nothing_of_the_users_environment_counts(
 
 
 def test_the_ledger_is_in_the_data_folder_unless_one_is_named(tmp_path: Path) -> None:
-    """As a broker, it counts with a store of its own only: it is a record of that store's sessions."""
+    """As a broker, it counts with a store of its own only: it records that store's sessions."""
     own = make_plan(tmp_path, ports=FREE)
     assert own.settings.database_url == f"sqlite:///{tmp_path / 'ledger.db'}"
     named = {f"{PREFIX}DATABASE_URL": "postgresql://db/team"}
