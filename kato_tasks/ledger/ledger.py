@@ -245,6 +245,16 @@ class Ledger:
         with self._reading() as connection:
             return Tally(**{str(state): int(count) for state, count in connection.execute(counted)})
 
+    def has_failures(self, migration: str) -> bool:
+        """Tell whether an item has failed; that costs the same however many there are."""
+        failed = (
+            select(items.c.position)
+            .where(items.c.migration == migration, items.c.state == ItemState.FAILED)
+            .limit(1)
+        )
+        with self._reading() as connection:
+            return connection.execute(failed).first() is not None
+
     def items(
         self,
         migration: str,
