@@ -20,7 +20,9 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Update,
     and_,
+    bindparam,
     func,
     insert,
     select,
@@ -245,6 +247,16 @@ class Ledger:
         with self._reading() as connection:
             return Tally(**{str(state): int(count) for state, count in connection.execute(counted)})
 
+    def has_failures(self, migration: str) -> bool:
+        """Tell whether an item has failed; that costs the same however many there are."""
+        failed = (
+            select(items.c.position)
+            .where(items.c.migration == migration, items.c.state == ItemState.FAILED)
+            .limit(1)
+        )
+        with self._reading() as connection:
+            return connection.execute(failed).first() is not None
+
     def items(
         self,
         migration: str,
@@ -349,10 +361,7 @@ class Ledger:
         in_order = sorted(outcomes, key=lambda one: one.key)
         with self._writing() as connection:
             waits = _where_it_waits(connection, migration)
-            return sum(
-                _settle(connection, _settled(migration, by, one.state), one, waits, now)
-                for one in in_order
-            )
+            return sum(_settle(connection, (migration, by), one, waits, now) for one in in_order)
 
     def give_back(self, migration: str, by: str, *, unclear: str | None = None) -> int:
         """Have others take what a hand has not moved; how many items those are.
@@ -574,13 +583,6 @@ def _has(migration: str, by: str) -> ColumnElement[bool]:
     )
 
 
-def _settled(migration: str, by: str, state: ItemState) -> ColumnElement[bool]:
-    """Return which items a hand may settle: its own, and any if it has moved the session."""
-    if state is ItemState.MOVED:
-        return and_(items.c.migration == migration, items.c.state != ItemState.MOVED)
-    return _has(migration, by)
-
-
 def _lock(connection: Connection, migration: str, *, shared: bool = False) -> MigrationState | None:
     """Keep a migration in its state until the transaction ends; return that, or None for none."""
     found = select(migrations.c.state).where(_is(migration)).with_for_update(read=shared)
@@ -683,31 +685,60 @@ def _beat(connection: Connection, migration: str, now: float) -> None:
     connection.execute(update(migrations).where(_is(migration)).values(beat_at=now))
 
 
+def _settling(mine: ColumnElement[bool], **further: object) -> Update:
+    """Return what settles an item if it is one of some; its parameters are of :func:`_settle`."""
+    to = {one.name: bindparam(f"to_{one.name}", type_=one.type) for one in items.columns}
+    return (
+        update(items)
+        .where(items.c.migration == bindparam("of_migration"), items.c.key == bindparam("of_key"))
+        .where(mine)
+        .values(
+            state=to["state"],
+            claimed_by=None,
+            until=to["until"],
+            # An earlier attempt may have switched, and died before it could say so.
+            before=func.coalesce(to["before"], items.c.before),
+            after=func.coalesce(to["after"], items.c.after),
+            error=to["error"],
+            pause=to["pause"],
+            calls=items.c.calls + to["calls"],
+            kept_until=to["kept_until"],
+            ended_at=to["ended_at"],
+            **further,
+        )
+    )
+
+
+# Made once: to make one takes longer than all the rest of it.
+_SETTLE_OWN: Final = _settling(
+    and_(items.c.claimed_by == bindparam("by"), items.c.state == ItemState.MOVING)
+)
+_SETTLE_ANY: Final = _settling(items.c.state != ItemState.MOVED, made=None)
+
+
 def _settle(
-    connection: Connection, mine: ColumnElement[bool], one: Outcome, waits: ItemState, now: float
+    connection: Connection, hand: tuple[str, str], one: Outcome, waits: ItemState, now: float
 ) -> int:
+    migration, by = hand
     moved = one.state is ItemState.MOVED
     state = waits if one.state is ItemState.PENDING else one.state
     later = state is ItemState.PENDING
-    noted = connection.execute(
-        update(items)
-        .where(items.c.key == one.key, mine)
-        .values(
-            state=state.value,
-            claimed_by=None,
-            until=now + one.later if later else 0.0,
-            made=None if moved else items.c.made,
-            # An earlier attempt may have switched, and died before it could say so.
-            before=items.c.before if one.before is None else one.before,
-            after=items.c.after if one.after is None else one.after,
-            error=_storable(one.error),
-            pause=one.pause,
-            calls=items.c.calls + one.calls,
-            kept_until=one.kept_until,
-            ended_at=None if later else now,
-        )
-    )
-    return noted.rowcount
+    values = {
+        "of_migration": migration,
+        "of_key": one.key,
+        "to_state": state.value,
+        "to_until": now + one.later if later else 0.0,
+        "to_before": one.before,
+        "to_after": one.after,
+        "to_error": _storable(one.error),
+        "to_pause": one.pause,
+        "to_calls": one.calls,
+        "to_kept_until": one.kept_until,
+        "to_ended_at": None if later else now,
+    }
+    if moved:
+        return connection.execute(_SETTLE_ANY, values).rowcount
+    return connection.execute(_SETTLE_OWN, {**values, "by": by}).rowcount
 
 
 def _storable(text: str) -> str:

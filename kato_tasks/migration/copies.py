@@ -104,19 +104,23 @@ def verify(
         raise Unfaithful("the copy has other emotives")
 
 
-def verify_percepts(source: KatoClient, target: KatoClient, session_id: str, copy: Copy) -> None:
+def verify_percepts(source: KatoClient, target: KatoClient, session_id: str, copy: Copy) -> int:
     """See that a copy shows the emotives and metadata that its source shows.
+
+    Returns:
+        How many HTTP calls it took.
 
     Raises:
         Unfaithful: It does not.
         KatoError: One of both servers did not answer.
     """
     if not (source.shows_percepts and target.shows_percepts):
-        return
+        return 0
     before, after = source.percept_data(session_id), target.percept_data(copy.session_id)
     for name in _SHOWN_AS_IS:
         if not _alike(before.get(name) or {}, after.get(name) or {}):
             raise Unfaithful(f"the copy has other {name}")
+    return 2
 
 
 def give_config(client: KatoClient, copy: Copy, learning: Learning) -> int:

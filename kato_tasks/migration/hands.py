@@ -145,6 +145,9 @@ class Hand:
             self._homes.add(item.node)
 
     def _stop_beyond(self, migration: Migration) -> None:
+        # Counting goes through all items, most times for nothing.
+        if not self.ledger.has_failures(migration.id):
+            return
         tally = self.ledger.tally(migration.id)
         done = tally.moved + tally.skipped + tally.failed
         share = tally.failed / done if done else 0.0

@@ -286,8 +286,8 @@ class Journey:
             copy = self._copied(claim, memory, seen, whole=whole)
         if seen is not None and whole:
             source = self._tools.client(claim.spec.instance)
-            verify_percepts(source, self._target, claim.session_id or "", copy)
-            self.calls += 2
+            sid = claim.session_id or ""
+            self.calls += verify_percepts(source, self._target, sid, copy)
         self.calls += give_config(self._target, copy, learning)
         self._switch(claim, memory, copy, learning)
         return copy.session_id

@@ -23,6 +23,7 @@ from kato_tasks.ledger import (
 )
 from kato_tasks.migration.asking import Request
 from kato_tasks.migration.copies import drop_copy
+from kato_tasks.migration.gathering import gather
 from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of
 from kato_tasks.migration.mover import Mover
 from kato_tasks.migration.planning import Plan, Planner
@@ -277,7 +278,7 @@ class Migrations:
         return tended
 
     def _create(self, new: NewMigration, items: Iterator[NewItem]) -> Migration:
-        begun = self.ledger.create(new, items)
+        begun = self.ledger.create(new, gather(items))
         facts = {"migration": begun.id, "sessions": begun.total}
         logger.info("migration begun", extra=facts)
         return begun

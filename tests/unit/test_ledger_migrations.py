@@ -162,6 +162,16 @@ def test_the_tally_counts_each_state(book: Book) -> None:
     assert book.ledger.tally("m-x") == Tally()
 
 
+def test_it_tells_whether_an_item_has_failed(book: Book) -> None:
+    begun = book.begin("a", "b")
+    book.claim(begun, "hand", most=2)
+    book.settle(begun, "hand", "a", state=MOVED)
+    assert not book.ledger.has_failures(begun.id)
+    book.settle(begun, "hand", "b", state=FAILED)
+    assert book.ledger.has_failures(begun.id)
+    assert not book.ledger.has_failures("m-x")
+
+
 def test_a_cancelled_migration_lets_moving_items_finish(book: Book) -> None:
     begun = book.begin("a", "b")
     book.claim(begun, "hand", most=1)
