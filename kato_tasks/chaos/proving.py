@@ -15,6 +15,7 @@ from kato_tasks.chaos.report import Migrated, Report
 from kato_tasks.chaos.whereabouts import compare_ledger, find_astray
 from kato_tasks.demo.checking import Difference
 from kato_tasks.errors import SessionNotFound
+from kato_tasks.instrumentation import Told
 from kato_tasks.ledger import Ledger
 from kato_tasks.models import SessionRecord
 from kato_tasks.registry import Registry
@@ -66,7 +67,7 @@ class Witnesses:
     ledger: Ledger | None = None
 
 
-def prove(run: Run, witnesses: Witnesses, told: Callable[[str, int, int], None]) -> Report:
+def prove(run: Run, witnesses: Witnesses, told: Told) -> Report:
     """Read every session back, and compare.
 
     Args:

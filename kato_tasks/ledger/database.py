@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from kato_tasks.errors import InvalidInput, LedgerUnavailable
-from kato_tasks.scripts.runner import hide_password
+from kato_tasks.instrumentation import hide_password
 
 _BUSY_MS: Final = 10_000
 """How long one writer of SQLite waits for another."""

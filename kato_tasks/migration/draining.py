@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kato_tasks.errors import InvalidInput
+from kato_tasks.instrumentation import Told
 from kato_tasks.migration.asking import Request
 from kato_tasks.migration.migrations import Migrations, Standing
 from kato_tasks.migration.planning import Plan
-from kato_tasks.migration.watching import Told, watch
+from kato_tasks.migration.watching import watch
 from kato_tasks.placement import Placement
 from kato_tasks.sessions.places import REMEMBERED
 from kato_tasks.settings import Settings
