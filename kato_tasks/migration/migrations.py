@@ -80,6 +80,10 @@ class Migrations:
         registry: Tells where sessions are.
         hire: Has hands work on one.
         move_home: Has new sessions of a node made on another instance.
+
+    Attributes:
+        planner: Plans them.
+        ledger: Has them, item by item.
     """
 
     def __init__(  # noqa: PLR0913 - what a migration takes
@@ -94,7 +98,7 @@ class Migrations:
     ) -> None:
         self.planner = planner
         self.ledger = ledger
-        self.mover = mover
+        self._mover = mover
         self._registry = registry
         self._hire = hire
         self._move_home = move_home
@@ -134,6 +138,44 @@ class Migrations:
             pass
         return self.standing(begun.id)
 
+    def move_one(
+        self,
+        key: str,
+        *,
+        source: str,
+        target: str,
+        keep_for: float = 0.0,
+        accept_empty_node: bool = False,
+    ) -> Mapping[str, str]:
+        """Move one session now, by a migration of its own in this thread.
+
+        Args:
+            key: The session key.
+            source: The instance that it is on.
+            target: The one that it goes to.
+            keep_for: Seconds for which the source's session is left to be looked at.
+            accept_empty_node: It may leave what its node has learned behind.
+
+        Returns:
+            What became of it, as one of :meth:`results`.
+
+        Raises:
+            InvalidInput: It is not on the source, or the target cannot take it.
+            SessionsMigrating: It is in a migration already.
+            LedgerUnavailable: The ledger did not answer.
+            StoreUnavailable: The store did not answer. What was moved is moved.
+        """
+        request = Request(
+            source=source,
+            target=target,
+            keys=(key,),
+            parallel=1,
+            keep_for=keep_for,
+            accept_empty_node=accept_empty_node,
+            most_failures=1.0,
+        )
+        return self.results(self.run(self.plan(request)).migration.id)[key]
+
     def _begin(self, plan: Plan) -> Migration:
         request = plan.request
         new = NewMigration(
@@ -150,7 +192,7 @@ class Migrations:
 
     def hand(self, migration: str) -> bool:
         """Work on a migration for one turn; see :meth:`Hand.turn`."""
-        goes_on = Hand(self.ledger, self.mover, self._move_home).turn(migration)
+        goes_on = Hand(self.ledger, self._mover, self._move_home).turn(migration)
         if not goes_on:
             self.finish(migration)
         return goes_on
@@ -305,7 +347,7 @@ class Migrations:
             return Outcome(key=item.key, state=ItemState.MOVED, after=record.session_id)
         if item.made is not None:
             with suppress(KatoTasksError):
-                drop_copy(self.mover.client(item.target), item.made)
+                drop_copy(self._mover.client(item.target), item.made)
         return Outcome(key=item.key, state=ItemState.PENDING)
 
     def _drop_kept(self, item: Item) -> None:
@@ -314,7 +356,7 @@ class Migrations:
         bound = record is not None and record.session_id == item.before
         if not bound and item.before is not None:
             with suppress(KatoTasksError):
-                drop_copy(self.mover.client(item.source), item.before)
+                drop_copy(self._mover.client(item.source), item.before)
         self.ledger.kept_gone(item.migration, item.key)
 
 

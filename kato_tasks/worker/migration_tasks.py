@@ -8,7 +8,6 @@ from celery import Task, shared_task
 
 from kato_tasks.errors import KatoTasksError, LedgerUnavailable, StoreUnavailable, UnknownSession
 from kato_tasks.instrumentation import logger
-from kato_tasks.migration import Request
 from kato_tasks.worker import names, process
 from kato_tasks.worker.arguments import HireArguments, MigrateArguments, MoveArguments, read
 from kato_tasks.worker.hire import ChordHire
@@ -49,17 +48,14 @@ def migrate_session(
         raise UnknownSession(key)
     if record.spec.instance == arguments.target:
         return {"status": "success", "new_id": record.session_id or ""}
-    request = Request(
+    moved = services.migrations.move_one(
+        key,
         source=record.spec.instance,
         target=arguments.target,
-        keys=(key,),
-        parallel=1,
         keep_for=arguments.keep_for,
         accept_empty_node=arguments.accept_empty_node,
-        most_failures=1.0,
     )
-    standing = services.migrations.run(services.migrations.plan(request))
-    return dict(services.migrations.results(standing.migration.id)[key])
+    return dict(moved)
 
 
 @shared_task(name=names.MIGRATE_ALL, **_AGAIN)
