@@ -202,11 +202,6 @@ class Tally:
     cancelled: int = 0
 
     @property
-    def total(self) -> int:
-        """How many there are."""
-        return self.done + self.pending + self.moving + self.cancelled
-
-    @property
     def done(self) -> int:
         """How many have an outcome."""
         return self.moved + self.skipped + self.failed

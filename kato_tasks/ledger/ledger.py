@@ -172,12 +172,8 @@ class Ledger:
             )
             return True
 
-    def resume(self, migration: str, *, failed: bool = True) -> bool:
-        """Have items taken again that were cancelled.
-
-        Args:
-            migration: The migration.
-            failed: Those that failed, too.
+    def resume(self, migration: str) -> bool:
+        """Have items taken again that were cancelled, or failed.
 
         Returns:
             False if nothing is left to do.
@@ -185,7 +181,7 @@ class Ledger:
         Raises:
             SessionsMigrating: A session is in another migration by now; nothing has changed.
         """
-        states = [ItemState.CANCELLED, *([ItemState.FAILED] if failed else [])]
+        states = (ItemState.CANCELLED, ItemState.FAILED)
         try:
             with self._writing() as connection:
                 self._database.hold_back_others(connection)
@@ -262,26 +258,20 @@ class Ledger:
         migration: str,
         *,
         states: Collection[ItemState] = (),
-        after: int = -1,
-        limit: int | None = None,
     ) -> Iterator[Item]:
         """Return items by their position, read in bounded steps.
 
         Args:
             migration: The migration.
             states: Only those in one of these; all if there are none.
-            after: Only those beyond this position.
-            limit: Most items; None for all.
         """
-        left = limit
-        while left is None or left > 0:
-            step = _STEP if left is None else min(_STEP, left)
-            found = self._items(migration, states, after, step)
+        after = -1
+        while True:
+            found = self._items(migration, states, after)
             yield from found
-            if len(found) < step:
+            if len(found) < _STEP:
                 return
             after = found[-1].position
-            left = None if left is None else left - len(found)
 
     def rolled_back_by(self, migration: str) -> str | None:
         """Return the latest migration that undoes this one; None if there is none."""
@@ -501,14 +491,13 @@ class Ledger:
         first = taken.keys[0] if first is None else first
         return SessionsMigrating(count, first, by.get(first, ""))
 
-    def _items(
-        self, migration: str, states: Collection[ItemState], after: int, limit: int
-    ) -> list[Item]:
+    def _items(self, migration: str, states: Collection[ItemState], after: int) -> list[Item]:
+        """Return the next items after a position; none if there are no more."""
         wanted = select(items).where(items.c.migration == migration, items.c.position > after)
         if states:
             wanted = wanted.where(items.c.state.in_(list(states)))
         with self._reading() as connection:
-            found = connection.execute(wanted.order_by(items.c.position).limit(limit))
+            found = connection.execute(wanted.order_by(items.c.position).limit(_STEP))
             return list(map(_item, found))
 
     def _migrations(self, wanted: Select[Any]) -> list[Migration]:

@@ -154,7 +154,7 @@ class Hand:
         if not self.ledger.has_failures(migration.id):
             return
         tally = self.ledger.tally(migration.id)
-        done = tally.moved + tally.skipped + tally.failed
+        done = tally.done
         share = tally.failed / done if done else 0.0
         if done >= min(_LEAST, migration.total) and share > migration.most_failures:
             reason = (
