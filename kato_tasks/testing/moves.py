@@ -36,8 +36,6 @@ class MemoryMoves:
             return Departure(
                 spec=entry.spec,
                 session_id=entry.sid,
-                learning=entry.learning,
-                asleep=entry.state is SessionState.HIBERNATED,
                 journal=Journal(entries=tuple(entry.journal), cut=entry.cut),
             )
 

@@ -102,8 +102,6 @@ def test_a_departure_tells_what_made_a_session_what_it_is(lanes: Lanes, moves: M
     assert departure(moves) == Departure(
         spec=spec,
         session_id="sid-1",
-        learning=LEARNS,
-        asleep=False,
         journal=Journal(entries=entries),
     )
 
@@ -120,8 +118,6 @@ def test_a_session_that_was_never_made_may_depart(lanes: Lanes, moves: Moves) ->
     assert departure(moves) == Departure(
         spec=SPEC,
         session_id=None,
-        learning=Learning(),
-        asleep=False,
         journal=Journal(entries=()),
     )
 
@@ -134,7 +130,7 @@ def test_a_session_that_sleeps_may_depart(lanes: Lanes, lives: Lives, moves: Mov
     assert isinstance(idle, Claim)
     assert lives.rest(idle.lease, Rest(state=SessionState.HIBERNATED))
     asleep = departure(moves)
-    assert (asleep.asleep, asleep.session_id) == (True, None)
+    assert asleep.session_id is None
     assert asleep.journal.entries == (JournalEntry(payload=b"x"),)
 
 
