@@ -41,8 +41,8 @@ class Drained:
     standing: Standing | None = None
 
 
-def check_drain(settings: Settings, instance: str) -> None:
-    """See that an instance can be emptied, or closed to new sessions.
+def check_closable(settings: Settings, instance: str) -> None:
+    """See that an instance can be closed to new sessions, and so be emptied.
 
     Raises:
         InvalidInput: It is the only one.
@@ -68,7 +68,7 @@ def plan_drain(migrations: Migrations, settings: Settings, request: Request) -> 
     Raises:
         InvalidInput: It cannot be emptied.
     """
-    check_drain(settings, request.source)
+    check_closable(settings, request.source)
     if not migrations.planner.finds_any(request):
         return None
     return migrations.plan(request)
@@ -99,7 +99,7 @@ def drain(  # noqa: PLR0913 - whom it tells, and how it waits
         InvalidInput: It cannot be emptied; the sentence says why.
         SessionsMigrating: Some of its sessions are in a migration; it is closed all the same.
     """
-    check_drain(settings, request.source)
+    check_closable(settings, request.source)
     placement.cordon(request.source)
     drained = Drained(instance=request.source)
     for _ in range(_ROUNDS):

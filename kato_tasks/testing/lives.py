@@ -129,7 +129,7 @@ class MemoryLives:
                 return is_same and not waits and entry.spec.instance == found.spec.instance
             entry.leave()
             entry.forget_life()
-            entry.spec, entry.state, entry.home = found.spec, SessionState.ACTIVE, None
+            entry.spec, entry.state, entry.placed = found.spec, SessionState.ACTIVE, None
             entry.replays = 0
             entry.sid, entry.time, entry.events = to.session_id, found.time, len(found.journal)
             entry.learning, entry.lifetime = to.learning, to.lifetime

@@ -64,7 +64,7 @@ class Entry:
     replays: int = 0
     ruling: LearnDoubt | None = None
     bind: int | None = None
-    home: str | None = None
+    placed: str | None = None
     moving: str | None = None
     moving_until: int = 0
     way_until: int = 0
