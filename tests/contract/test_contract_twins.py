@@ -314,14 +314,15 @@ class Side:
             to=Bound(
                 session_id="theirs",
                 learning=learning,
-                lifetime=step.size if step.flag else None,
+                lifetime=900 * step.size if step.flag else None,
                 ends=900.0 if step.size == 2 else None,
                 looks=looks,
             ),
             time=step.size + 3,
             journal=(b"x",) * step.size,
             older=3,
-            age=1.0,
+            # Some are about to expire, and none does before both sides have answered.
+            age=800.0,
         )
         return self.lives.adopt(found)
 
