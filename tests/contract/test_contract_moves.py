@@ -156,10 +156,10 @@ def test_a_session_departs_with_one_mover_at_a_time(
     lanes: Lanes, moves: Moves, let_pass: LetPass
 ) -> None:
     append(lanes, "x")
-    first = departure(moves, seconds=0.1)
+    first = departure(moves, seconds=0.6)
     assert moves.depart(KEY, OTHER, seconds=60) is NoMove.MOVING
-    assert departure(moves, seconds=0.1) == first
-    let_pass(0.11)
+    assert departure(moves, seconds=0.6) == first
+    let_pass(0.7)
     assert departure(moves, OTHER) == first
     assert moves.depart(KEY, ME, seconds=60) is NoMove.MOVING
 
@@ -182,13 +182,13 @@ def test_a_session_on_its_way_shows_as_migrating(
     lanes: Lanes, moves: Moves, registry: Registry, let_pass: LetPass
 ) -> None:
     append(lanes, "x")
-    departure(moves, seconds=0.1)
+    departure(moves, seconds=0.6)
     assert record(registry).state is SessionState.MIGRATING
     assert [one.state for one in registry.walk()] == [SessionState.MIGRATING]
-    assert moves.on_the_way(KEY, ME, seconds=0.2)
-    let_pass(0.11)
+    assert moves.on_the_way(KEY, ME, seconds=1.2)
+    let_pass(0.7)
     assert record(registry).state is SessionState.MIGRATING
-    let_pass(0.11)
+    let_pass(0.6)
     assert record(registry).state is SessionState.NEW
 
 
