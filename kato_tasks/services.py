@@ -166,13 +166,17 @@ class Services:
         return self.lives.due(index, most=self.settings.due_sessions)
 
     def tend(self) -> int:
-        """Send hands to migrations that lost theirs, and delete sources kept for long enough.
+        """Send hands to migrations that lost theirs, and see to what others have left.
 
-        Nothing is opened where no migration ever was.
+        See :meth:`Migrations.tend`. Nothing is opened where no migration ever was.
+
+        Returns:
+            How many migrations got new hands.
 
         Raises:
             LedgerUnavailable: The ledger did not answer.
             LedgerOutdated: Its tables are not those of this release.
+            StoreUnavailable: The store did not answer.
         """
         return self.migrations.tend() if self.ledger.exists else 0
 

@@ -57,7 +57,7 @@ class Hand:
     _name: str = field(default_factory=lambda: secrets.token_hex(8))
     _homes: set[str] = field(default_factory=set)
     _looked: float = 0.0
-    _at: str | None = None
+    _unclear: str | None = None
 
     def turn(self, migration: str) -> bool:
         """Work on a migration for one turn.
@@ -79,7 +79,7 @@ class Hand:
         try:
             self._move_all(found, items)
         finally:
-            self.ledger.give_back(migration, self._name, unclear=self._at)
+            self.ledger.give_back(migration, self._name, unclear=self._unclear)
         self._stop_beyond(found)
         return True
 
@@ -97,21 +97,21 @@ class Hand:
             if before - began > _TURN or not self._goes_on(migration):
                 return
             # Left here by an error, it may have been moved or not.
-            self._at = item.key
+            self._unclear = item.key
             moved = self._move(migration, item)
             if moved.wait:
                 # Nothing was tried, so it is no attempt: it goes back as it was.
-                self._at = None
+                self._unclear = None
                 self._wait_until(migration, before + moved.wait)
                 return
             outcome = _outcome(migration, item, moved)
             self.ledger.settle(migration.id, self._name, [outcome])
-            self._at = None
+            self._unclear = None
             if not self._wait_until(migration, before + _interval(migration)):
                 return
 
     def _goes_on(self, migration: Migration) -> bool:
-        """Tell whether this hand goes on; now and then it is asked, and said, that it does."""
+        """Tell whether this hand goes on; now and then the ledger is told of it, and asked."""
         if self.mover.stopping:
             return False
         now = time.monotonic()

@@ -85,7 +85,7 @@ def migrate_hire(self: Task[Any, Any], migration: str, hands: int) -> None:
 
 @shared_task(name=names.MIGRATE_HAND, bind=True, ignore_result=False)
 def migrate_hand(self: Task[Any, Any], migration: str) -> dict[str, Any]:
-    """Work on a migration for one turn, then take the own place anew; never fails.
+    """Work on a migration for one turn, then take its own place anew; never fails.
 
     A header of a chord that failed would keep its finaliser from running.
 
