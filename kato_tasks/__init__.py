@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kato_tasks.errors import (
         CommandRefused,
+        EveryInstanceCordoned,
+        InstanceCordoned,
         InvalidInput,
         KatoError,
         KatoTasksError,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Applied",
     "CommandRefused",
+    "EveryInstanceCordoned",
+    "InstanceCordoned",
     "InvalidInput",
     "KatoError",
     "KatoTasks",

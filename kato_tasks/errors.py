@@ -7,6 +7,7 @@
     │   ├── UnknownInstance     an instance name that the settings do not define
     │   ├── UnknownSession      a session key of which nothing is known, or that has ended
     │   ├── InstanceCordoned    an instance that takes no new session, named for a new one
+    │   ├── EveryInstanceCordoned  a new session, and no instance that takes it
     │   ├── UnknownMigration    an id that no migration has
     │   └── SessionsMigrating   sessions that are in a migration already
     ├── SessionConflict         a key that is in use with another node or instance
@@ -115,6 +116,23 @@ class InstanceCordoned(InvalidInput):
         super().__init__("instance", problem, "another one, or none; or kato-tasks uncordon")
         self.args = (instance, key)
         self.instance = instance
+        self.key = key
+
+
+class EveryInstanceCordoned(InvalidInput):
+    """A new session while no instance takes one.
+
+    Args:
+        instances: The names of the instances, all cordoned.
+        key: The session key.
+    """
+
+    def __init__(self, instances: Sequence[str], key: str) -> None:
+        problem = f"{key!r} would be new, and every instance is cordoned: "
+        allowed = "sessions that are known; new ones after kato-tasks uncordon INSTANCE"
+        super().__init__("session", problem + ", ".join(sorted(instances)), allowed)
+        self.args = (list(instances), key)
+        self.instances = list(instances)
         self.key = key
 
 

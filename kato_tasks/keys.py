@@ -26,8 +26,8 @@ key           type     lifetime
 ``…:breaker`` hash     until a minute after the last failure, and the longest pause and call
 ``…:callers`` zset     the lease time after the last of these processes came by; at most 1000
 ``…:shares``  hash     as long as the callers; one field for each of them
-``home:…``     string   the retention setting after somebody asked for it; one for each node
-``cordons``    hash     permanent; a field for each instance that takes no new session
+``home:…``    string   the retention setting after somebody asked for it; one for each node
+``cordons``   hash     permanent; a field for each instance that takes no new session
 ``{schedule}`` hash    ``…:lease``: the beat_lease setting after its holder last renewed it
 ``{schedule}`` hash    ``…:runs``: permanent; one field for each entry of the schedule
 ============  =======  ==========================================================================

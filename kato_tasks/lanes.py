@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from kato_tasks.errors import InstanceCordoned, LaneFull, SessionConflict
+from kato_tasks.errors import EveryInstanceCordoned, InstanceCordoned, LaneFull, SessionConflict
 from kato_tasks.keys import Keys, SessionKeys
 from kato_tasks.models import (
     PART,
@@ -31,8 +31,8 @@ from kato_tasks.settings import Settings
 
 _COMMANDS_PER_SCRIPT: Final = 2_000
 
-Refusal = SessionConflict | LaneFull | InstanceCordoned
-"""Why the store did not accept the commands of a request."""
+Refusal = SessionConflict | LaneFull | InstanceCordoned | EveryInstanceCordoned
+"""Why the commands of a request were not accepted."""
 
 
 class Wake(Protocol):

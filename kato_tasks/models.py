@@ -470,6 +470,7 @@ class Claim:
         stm: The memory it was put to sleep with, if a replay may not bring that back.
         life: How long it lives.
         replays: How many replays of its journal gave another memory since it was bound last.
+        adopted: Its server has had it since before it was ours: it knows more than the journal.
     """
 
     lease: Lease
@@ -492,6 +493,7 @@ class Claim:
     stm: Sequence[Sequence[str]] | None = None
     life: Life = field(default_factory=Life)
     replays: int = 0
+    adopted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

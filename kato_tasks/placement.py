@@ -12,29 +12,48 @@ from kato_tasks.settings import Settings
 
 
 class Placement(Protocol):
-    """What a store knows of it. Every verb may raise StoreUnavailable, and may be repeated."""
+    """What a store knows of it. Every verb may raise StoreUnavailable, and may be repeated.
+
+    Nodes that fold alike are one node here.
+    """
 
     def cordon(self, instance: str) -> bool:
-        """Have no new session made on an instance; False if that was so already."""
+        """Have no new session made on an instance; False if that was so already.
+
+        Raises:
+            UnknownInstance: No such instance is configured.
+        """
         ...
 
     def uncordon(self, instance: str) -> bool:
-        """Have new sessions made on it again; False if that was so already."""
+        """Have new sessions made on an instance again; False if that was so already.
+
+        Raises:
+            UnknownInstance: It is neither cordoned nor configured.
+        """
         ...
 
     def cordoned(self) -> Mapping[str, float]:
-        """Return the instances that take no new session, and since when (epoch seconds)."""
+        """Return the instances that take no new session, and since when, epoch seconds.
+
+        An instance that was cordoned and is not configured any more is among them.
+        """
         ...
 
     def homes(self, nodes: Sequence[str]) -> dict[str, str]:
         """Return the instances where nodes are at home, in one round trip; by folded node.
 
-        Nodes that are at home nowhere are left out. To be asked for makes a home stay.
+        Nodes that are at home nowhere are left out. A home that is asked for stays for the
+        retention setting from then on.
         """
         ...
 
     def settle(self, node: str, instance: str) -> str:
-        """Make an instance a node's home, if it has none; answers which is its home now."""
+        """Make an instance a node's home, if it has none.
+
+        Returns:
+            Which instance is its home now, for the retention setting from now on.
+        """
         ...
 
     def move_home(self, node: str, instance: str) -> None:
@@ -43,21 +62,23 @@ class Placement(Protocol):
 
 
 class RedisPlacement:
-    """Placement in Redis or Valkey.
+    """Placement in Redis or Valkey. Thread-safe.
 
     Args:
         runner: Reaches the store.
-        settings: For how long a home stays that nobody asks for: the retention time.
+        settings: The instances; for how long a home stays that nobody asks for: the retention time.
     """
 
     def __init__(self, runner: Runner, settings: Settings) -> None:
         self._runner = runner
         self._client = runner.client
+        self._settings = settings
         self._kept_ms = max(1, round(settings.retention * 1000))
         self._keys = Keys(prefix=settings.prefix, shards=settings.shards)
 
     def cordon(self, instance: str) -> bool:
         """See :meth:`Placement.cordon`."""
+        self._settings.instance_url(instance)
         with self._runner.translated():
             now: Any = self._client.time()
             since = now[0] + now[1] / 1e6
@@ -66,7 +87,10 @@ class RedisPlacement:
     def uncordon(self, instance: str) -> bool:
         """See :meth:`Placement.uncordon`."""
         with self._runner.translated():
-            return bool(self._client.hdel(self._keys.cordons, instance))
+            removed = bool(self._client.hdel(self._keys.cordons, instance))
+        if not removed:
+            self._settings.instance_url(instance)
+        return removed
 
     def cordoned(self) -> Mapping[str, float]:
         """See :meth:`Placement.cordoned`."""
@@ -77,6 +101,7 @@ class RedisPlacement:
     def homes(self, nodes: Sequence[str]) -> dict[str, str]:
         """See :meth:`Placement.homes`."""
         folded = list(dict.fromkeys(map(fold_node, nodes)))
+        # No MGET: each home has a slot of its own, and is kept for longer by the same command.
         with self._runner.translated(), self._client.pipeline(transaction=False) as pipe:
             for node in folded:
                 pipe.getex(self._keys.home(node), px=self._kept_ms)
@@ -90,9 +115,12 @@ class RedisPlacement:
     def settle(self, node: str, instance: str) -> str:
         """See :meth:`Placement.settle`."""
         key = self._keys.home(fold_node(node))
-        with self._runner.translated():
-            before: Any = self._client.set(key, instance, nx=True, get=True, px=self._kept_ms)
-        return instance if before is None else str(before.decode())
+        # One transaction: between both the home must not run out.
+        with self._runner.translated(), self._client.pipeline() as pipe:
+            pipe.set(key, instance, nx=True, px=self._kept_ms)
+            pipe.getex(key, px=self._kept_ms)
+            _, home = pipe.execute()
+        return str(home.decode())
 
     def move_home(self, node: str, instance: str) -> None:
         """See :meth:`Placement.move_home`."""

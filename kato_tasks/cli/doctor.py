@@ -32,6 +32,7 @@ def doctor(*, probe: bool, as_json: bool) -> None:
             settings=kato.settings,
             registry=services.registry,
             letters=services.letters,
+            placement=services.placement,
             client=services.clients,
         )
         report = examine(context, probed=probe)

@@ -69,7 +69,10 @@ def drain(  # noqa: PLR0913 - one value per option
 @_INSTANCE
 @_JSON
 def cordon(*, instance: str, as_json: bool) -> None:
-    """Have no new session made on an instance; those that it has stay."""
+    """Have no new session made on an instance; those that it has stay.
+
+    A node that is at home there gets another home with its next new session.
+    """
     with KatoTasks() as kato:
         check_drain(kato.settings, instance)
         changed = kato.services.placement.cordon(instance)
@@ -80,9 +83,11 @@ def cordon(*, instance: str, as_json: bool) -> None:
 @_INSTANCE
 @_JSON
 def uncordon(*, instance: str, as_json: bool) -> None:
-    """Have new sessions made on an instance again."""
+    """Have new sessions made on an instance again.
+
+    Nodes that have another home by now stay there.
+    """
     with KatoTasks() as kato:
-        kato.settings.instance_url(instance)
         changed = kato.services.placement.uncordon(instance)
     _tell(instance, cordoned=False, changed=changed, as_json=as_json)
 

@@ -13,10 +13,9 @@ from kato_tasks.producer import KatoTasks
 from kato_tasks.scripts.runner import hide_password
 from kato_tasks.settings import Settings
 
-_COLUMNS: Final = (
-    *("instance", "url", "weight", "cordoned", "breaker", "failures", "processes", "share"),
-    "under way",
-)
+_COLUMNS: Final = ("instance", "url", "breaker", "failures", "processes", "share", "under way")
+_PLACING: Final = ("weight", "cordoned")
+"""Columns that are shown only where they say something: a terminal is 80 characters wide."""
 
 
 @click.command()
@@ -37,8 +36,10 @@ def instances(*, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [[one[column.replace(" ", "_")] for column in _COLUMNS] for one in found]
-    print_table("KATO servers", _COLUMNS, rows)
+    usual = all(one["weight"] == 1.0 and one["cordoned"] is None for one in found)
+    columns = _COLUMNS if usual else (*_COLUMNS[:2], *_PLACING, *_COLUMNS[2:])
+    rows = [[one[column.replace(" ", "_")] for column in columns] for one in found]
+    print_table("KATO servers", columns, rows)
 
 
 def as_fields(
@@ -46,10 +47,9 @@ def as_fields(
 ) -> dict[str, Any]:
     """Return what is known of an instance as one flat JSON object.
 
-    ``cordoned`` is since when it takes no new session, and null if it does.
-
-    ``share`` is how many connections each process may use, ``under_way`` how many calls all of
-    them had when each came by last, up to a second ago.
+    ``weight`` is its share of the nodes beside the others' weights, ``cordoned`` since when it
+    takes no new session, None if it takes some. ``share`` is how many connections each process may
+    use, ``under_way`` how many calls all of them had when each came by last, up to a second ago.
     """
     return {
         "instance": name,

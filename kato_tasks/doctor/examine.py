@@ -12,6 +12,7 @@ from kato_tasks.doctor.probing import probe
 from kato_tasks.doctor.registered import (
     STORE,
     collisions,
+    cordons,
     dead_letters,
     doubts,
     node_counts,
@@ -21,6 +22,7 @@ from kato_tasks.doctor.registered import (
 from kato_tasks.errors import StoreUnavailable
 from kato_tasks.kato import KatoClient
 from kato_tasks.letters import DeadLetters
+from kato_tasks.placement import Placement
 from kato_tasks.registry import Registry
 from kato_tasks.settings import Settings
 
@@ -33,12 +35,14 @@ class Context:
         settings: Which instances there are, and how they are set.
         registry: What is known of the sessions.
         letters: The dead letters.
+        placement: Which instances take no new session.
         client: Returns the client of an instance by its name.
     """
 
     settings: Settings
     registry: Registry
     letters: DeadLetters
+    placement: Placement
     client: Callable[[str], KatoClient]
 
 
@@ -85,6 +89,7 @@ def _registered(context: Context, looks: Sequence[Look]) -> list[Finding]:
         *doubts(census),
         *parked(census),
         *dead_letters(context.letters.count()),
+        *cordons(context.placement.cordoned(), tuple(context.settings.instances)),
     ]
 
 

@@ -121,6 +121,32 @@ def dead_letters(count: int) -> Iterator[Finding]:
         )
 
 
+def cordons(cordoned: Mapping[str, float], instances: Sequence[str]) -> Iterator[Finding]:
+    """Are there instances that take no new session?"""
+    for instance in sorted(cordoned):
+        yield Finding(
+            severity=Severity.NOTE,
+            subject=instance,
+            sentence=_cordoned(instance, instances),
+            advice=f"When it need not be cordoned any more: `kato-tasks uncordon {instance}`.",
+        )
+    if len(instances) > 1 and all(instance in cordoned for instance in instances):
+        yield Finding(
+            severity=Severity.WARNING,
+            subject=STORE,
+            sentence="says that every instance is cordoned, so new sessions are refused.",
+            advice="Let one take new sessions: `kato-tasks uncordon INSTANCE`.",
+        )
+
+
+def _cordoned(instance: str, instances: Sequence[str]) -> str:
+    if instance not in instances:
+        return "is cordoned, and it is not configured here."
+    if len(instances) == 1:
+        return "is cordoned, and takes new sessions all the same: no other one is configured here."
+    return "is cordoned: no new session is made on it."
+
+
 def node_limit(look: Look) -> int:
     """Return how many nodes one process keeps: as the server says, or else 100."""
     said = member(look.status, "processors").get("max_processors")

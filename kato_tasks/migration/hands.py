@@ -98,7 +98,13 @@ class Hand:
                 return
             # Left here by an error, it may have been moved or not.
             self._at = item.key
-            outcome = self._move(migration, item)
+            moved = self._move(migration, item)
+            if moved.wait:
+                # Nothing was tried, so it is no attempt: it goes back as it was.
+                self._at = None
+                self._wait_until(migration, before + moved.wait)
+                return
+            outcome = _outcome(migration, item, moved)
             self.ledger.settle(migration.id, self._name, [outcome])
             self._at = None
             if not self._wait_until(migration, before + _interval(migration)):
@@ -123,11 +129,11 @@ class Hand:
                 return False
         return True
 
-    def _move(self, migration: Migration, item: Item) -> Outcome:
+    def _move(self, migration: Migration, item: Item) -> Moved:
         self._move_home(item)
         keep = migration.keep_for > 0
         try:
-            moved = self.mover.move(
+            return self.mover.move(
                 item.key,
                 item.target,
                 keep=keep,
@@ -136,8 +142,7 @@ class Hand:
             )
         except InvalidInput as error:
             # Its instance is not configured here.
-            moved = Moved(how=How.FAILED, error=str(error))
-        return _outcome(migration, item, moved)
+            return Moved(how=How.FAILED, error=str(error))
 
     def _move_home(self, item: Item) -> None:
         if item.node not in self._homes:

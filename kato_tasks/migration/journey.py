@@ -290,7 +290,9 @@ class Journey:
         if journal is None:
             raise NotNow(_LOST)
         learning = self._quiet_learning(claim.spec)
-        memory, whole = recall(journal), not journal.cut
+        memory = recall(journal)
+        # What a journal has not, or never had, cannot be in the copy.
+        whole = not (journal.cut or claim.adopted)
         if claim.intent is not None and not memory.exact and self._source_has(claim):
             # What its vectors have become shows there alone, once nothing is in doubt any more.
             raise NotNow(_DOUBT)

@@ -39,6 +39,7 @@ class Moved:
         pause: Seconds for which its commands waited because of the move.
         calls: HTTP calls that it took.
         kept: The source's session is still there.
+        wait: For how many seconds the target is not called at all: nothing was tried. 0 if it was.
     """
 
     how: How
@@ -48,3 +49,4 @@ class Moved:
     pause: float = 0.0
     calls: int = 0
     kept: bool = False
+    wait: float = 0.0

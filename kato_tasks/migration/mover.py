@@ -113,7 +113,7 @@ class Mover:
         seconds = watch.ask(to)
         if seconds > 0:
             error = f"{to} does not answer; it is not called for another {seconds:.1f} s"
-            return Moved(how=How.LATER, error=error)
+            return Moved(how=How.LATER, error=error, wait=seconds)
         try:
             return self._depart(key, to, made, note, keep=keep)
         finally:

@@ -29,7 +29,7 @@ else
   redis.call('HSET', session, 'appended', 0, 'applied', 0)
 end
 redis.call('HSET', session, 'spec', ARGV[2], 'node', ARGV[3], 'instance', ARGV[4], 'sid', ARGV[5],
-  'time', ARGV[6], 'events', ARGV[7], 'learning', ARGV[8], 'state', 'active', 'cut', ARGV[13],
+  'time', ARGV[6], 'events', ARGV[7], 'learning', ARGV[8], 'state', 'active', 'cut', ARGV[13], 'adopted', 1,
   'created_ms', now, 'active_ms', now, 'fresh_ms', now - ARGV[10])
 if ARGV[9] ~= '' then redis.call('HSET', session, 'lifetime', ARGV[9]) end
 if ARGV[11] ~= '' then redis.call('HSET', session, 'ends_ms', now + ARGV[11]) end

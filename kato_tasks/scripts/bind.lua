@@ -11,7 +11,7 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local s = redis.call('HMGET', KEYS[1], 'epoch', 'sid')
 if s[2] == ARGV[3] and tonumber(s[1]) == tonumber(ARGV[2]) + 1 then return tonumber(s[1]) end
 if s[1] ~= ARGV[2] then return 0 end
-redis.call('HDEL', KEYS[1], 'bind', 'suspect', 'stm', 'lifetime', 'ends_ms', 'replays')
+redis.call('HDEL', KEYS[1], 'bind', 'suspect', 'stm', 'lifetime', 'ends_ms', 'replays', 'adopted')
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
   + tonumber(redis.call('GET', KEYS[5]) or 0)

@@ -168,7 +168,7 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
     _, now_ms, spec, sid, time, events, epoch, applied, lowered, attempts, *rest = reply
     learning, intent, intent_ms, suspect, failures, ruling, *rest = rest
     state, lifetime, fresh_ms, ends_ms, keep, used_ms, stm, replays, wrote_ms, *rest = rest
-    node, instance, entries = rest
+    node, instance, adopted, entries = rest
     return Claim(
         lease=Lease(key=key, token=token, epoch=int(epoch)),
         spec=decode_spec(spec, node=_text(node), instance=_text(instance)),
@@ -189,6 +189,7 @@ def read_claim(key: str, token: str, most: int, reply: list[Any]) -> Claim:
         asleep=_text(state) == SessionState.HIBERNATED,
         stm=decode_memory(stm),
         replays=int(replays),
+        adopted=bool(adopted),
         life=Life(
             lifetime=int(lifetime) if lifetime else None,
             fresh_ms=int(fresh_ms),

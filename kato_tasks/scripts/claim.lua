@@ -18,12 +18,13 @@
 --           since when it runs in ms, when it ends for good in ms or '', '1' if it is kept alive,
 --           last use in ms, memory it was put to sleep with or '',
 --           how many replays gave another memory, last write in ms, node, instance,
+--           '1' if its server has had it since before it was ours, or '',
 --           entries}
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local s = redis.call('HMGET', KEYS[1], 'spec', 'sid', 'time', 'events', 'epoch', 'applied', 'most',
   'attempts', 'learning', 'intent', 'intent_ms', 'suspect', 'parked', 'bind', 'run', 'failures', 'ruling',
   'state', 'lifetime', 'fresh_ms', 'ends_ms', 'keep', 'active_ms', 'stm',
-  'replays', 'wrote_ms', 'node', 'instance')
+  'replays', 'wrote_ms', 'node', 'instance', 'adopted')
 if not s[1] then
   redis.call('ZREM', KEYS[4], ARGV[1])
   return {'unknown'}
@@ -61,4 +62,4 @@ redis.call('ZADD', KEYS[4], now + tonumber(ARGV[3]), ARGV[1])
 return {'claimed', now, s[1], s[2], s[3], s[4] or '0', s[5], s[6], s[7] or '', s[8] or '',
   s[9] or '0', s[10] or '', s[11] or '0', s[12] or '', s[16] or '0', s[17] or '',
   s[18], s[19] or '', s[20] or '0', s[21] or '', s[22] or '', s[23], s[24] or '',
-  s[25] or '0', s[26] or '0', s[27], s[28], entries}
+  s[25] or '0', s[26] or '0', s[27], s[28], s[29] or '', entries}

@@ -33,7 +33,7 @@ if s[3] ~= ARGV[4] then
     redis.call('HINCRBY', KEYS[3], 'rehomed', 1)
     redis.call('HSET', KEYS[1], 'why', ARGV[7])
   end
-  redis.call('HDEL', KEYS[1], 'lifetime')
+  redis.call('HDEL', KEYS[1], 'lifetime', 'adopted')
   redis.call('HSET', KEYS[1], 'fresh_ms', now)
   if ARGV[10] ~= '' then redis.call('HSET', KEYS[1], 'lifetime', ARGV[10]) end
   if ARGV[11] ~= '' then redis.call('ZADD', KEYS[4], 'LT', now + ARGV[11], ARGV[9]) end

@@ -44,6 +44,7 @@ class Intake:
         Raises:
             SessionConflict: The key is in use with another node or instance.
             InstanceCordoned: It is new, and its instance takes no new session.
+            EveryInstanceCordoned: It is new, and no instance takes it.
             StoreUnavailable: Repeat the call.
         """
         [answer] = self._append([request])
@@ -63,6 +64,8 @@ class Intake:
             LaneFull: Too many commands of a session wait; the other requests are accepted.
             InstanceCordoned: A session is new, and its instance takes no new one; the other
                 requests are accepted.
+            EveryInstanceCordoned: A session is new, and no instance takes it; the other requests
+                are accepted.
             StoreUnavailable: Repeat the call; what had been accepted is not added again.
         """
         receipts = []

@@ -58,7 +58,7 @@ class Sessions:
             key: The caller's name for it: text of 1 to 512 bytes.
             node: The node it learns under; the key by default.
             instance: The name of its server; by default all sessions of one node go to one
-                server, and nodes are spread evenly.
+                server, and nodes are spread by the servers' weights.
             config: Overrides of the server's session config (kato-api 3).
             ttl: Seconds without a write after which the server forgets it.
             tags: Names to find it by.

@@ -91,6 +91,7 @@ class MemoryLanes:
                 stm=entry.stm,
                 life=entry.life,
                 replays=entry.replays,
+                adopted=entry.adopted,
             )
 
     def bind(self, lease: Lease, to: Bound) -> Lease | None:
@@ -102,7 +103,7 @@ class MemoryLanes:
             entry.bind, entry.learning = None, to.learning
             entry.sid, entry.time, entry.state = to.session_id, 0, SessionState.ACTIVE
             entry.events, entry.suspect, entry.stm = 0, None, None
-            entry.replays = 0
+            entry.replays, entry.adopted = 0, False
             entry.ends_ms = None if to.ends is None else self._store.after(to.ends)
             self._begin(lease.key, entry, to.lifetime, to.looks, earlier=False)
             entry.epoch += 1
@@ -177,6 +178,7 @@ class MemoryLanes:
             if to.instance is not None and entry.spec and to.instance != entry.spec.instance:
                 move_to(self._store, entry, to.instance)
             if entry.sid != to.session_id:
+                entry.adopted = False
                 self._count_switch(entry, to)
                 self._begin(lease.key, entry, to.lifetime, to.looks, earlier=True)
             entry.learning = to.learning or entry.learning

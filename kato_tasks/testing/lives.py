@@ -130,7 +130,7 @@ class MemoryLives:
             entry.leave()
             entry.forget_life()
             entry.spec, entry.state, entry.home = found.spec, SessionState.ACTIVE, None
-            entry.replays = 0
+            entry.replays, entry.adopted = 0, True
             entry.sid, entry.time, entry.events = to.session_id, found.time, len(found.journal)
             entry.learning, entry.lifetime = to.learning, to.lifetime
             entry.journal = [JournalEntry(payload=payload) for payload in found.journal]

@@ -14,7 +14,7 @@ class MemoryPlacement:
 
     Args:
         store: Holds the state, and its clock.
-        settings: For how long a home stays that nobody asks for.
+        settings: The instances; for how long a home stays that nobody asks for.
     """
 
     def __init__(self, store: MemoryStore, settings: Settings) -> None:
@@ -23,6 +23,7 @@ class MemoryPlacement:
 
     def cordon(self, instance: str) -> bool:
         """See :meth:`kato_tasks.placement.Placement.cordon`."""
+        self._settings.instance_url(instance)
         with self._store.changed:
             new = instance not in self._store.cordons
             self._store.cordons.setdefault(instance, self._store.now_ms / 1000)
@@ -31,7 +32,10 @@ class MemoryPlacement:
     def uncordon(self, instance: str) -> bool:
         """See :meth:`kato_tasks.placement.Placement.uncordon`."""
         with self._store.changed:
-            return self._store.cordons.pop(instance, None) is not None
+            removed = self._store.cordons.pop(instance, None) is not None
+        if not removed:
+            self._settings.instance_url(instance)
+        return removed
 
     def cordoned(self) -> Mapping[str, float]:
         """See :meth:`kato_tasks.placement.Placement.cordoned`."""
@@ -48,18 +52,20 @@ class MemoryPlacement:
         """See :meth:`kato_tasks.placement.Placement.settle`."""
         with self._store.changed:
             home = self._home(fold_node(node)) or instance
-            self.move_home(node, home)
+            self._keep(fold_node(node), home)
             return home
 
     def move_home(self, node: str, instance: str) -> None:
         """See :meth:`kato_tasks.placement.Placement.move_home`."""
         with self._store.changed:
-            until = self._store.after(self._settings.retention)
-            self._store.homes[fold_node(node)] = (instance, until)
+            self._keep(fold_node(node), instance)
 
     def _home(self, folded: str) -> str | None:
         home, until = self._store.homes.get(folded, ("", 0))
         if until <= self._store.now_ms:
             return None
-        self._store.homes[folded] = (home, self._store.after(self._settings.retention))
+        self._keep(folded, home)
         return home
+
+    def _keep(self, folded: str, home: str) -> None:
+        self._store.homes[folded] = (home, self._store.after(self._settings.retention))

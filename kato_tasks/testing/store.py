@@ -62,6 +62,7 @@ class Entry:
     attempts: int = 0
     failures: int = 0
     replays: int = 0
+    adopted: bool = False
     ruling: LearnDoubt | None = None
     bind: int | None = None
     home: str | None = None

@@ -155,7 +155,7 @@ class Side:
         to = Bound(
             session_id=f"sid-{step.size}",
             learning=learning,
-            lifetime=step.size if step.flag else None,
+            lifetime=1_000 * step.size if step.flag else None,
             ends=900.0 if step.size == 2 else None,
             looks=_looks(step),
         )
@@ -244,7 +244,7 @@ class Side:
             events=step.size,
             reason="why",
             intent=intent if step.flag else None,
-            lifetime=step.size if step.size % 2 else None,
+            lifetime=1_000 * step.size if step.size % 2 else None,
             looks=_looks(step),
             instance="other" if step.size == 3 else None,
             learning=Learning(limit=3) if step.size == 3 else None,
@@ -314,7 +314,7 @@ class Side:
             to=Bound(
                 session_id="theirs",
                 learning=learning,
-                lifetime=step.size if step.flag else None,
+                lifetime=1_000 * step.size if step.flag else None,
                 ends=900.0 if step.size == 2 else None,
                 looks=looks,
             ),

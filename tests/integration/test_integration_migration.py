@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from integration_site import DevServer, Processes, Site, environment, numbered
 
 from kato_tasks import InvalidInput, SessionMigrator, SessionNotMoved, Settings
+from kato_tasks.adoption import Fate, Named, make_request
 from kato_tasks.cli import main
 from kato_tasks.errors import InstanceCordoned, SessionsMigrating, UnknownMigration, UnknownSession
 from kato_tasks.ledger import ItemState, MigrationState
@@ -219,6 +220,24 @@ def test_a_node_moves_as_a_whole(two: Two, key: str) -> None:
     keys = two.fill(key, 6, nodes=2, events=1)
     two.end(two.start(wanted=Wanted(node=f"{key}-n1")))
     assert [two.instance(one) for one in keys] == ["blue", "green"] * 3
+
+
+def test_an_adopted_session_moves_without_what_nobody_can_read(two: Two, key: str) -> None:
+    """Its server shows emotives of a time before it was ours, which no copy can have."""
+    services = two.site.kato.services
+    blue = services.clients("blue")
+    name = blue.create_session(node_id=key, config={"process_predictions": False}).session_id
+    blue.observe(name, b'{"strings": ["a"], "emotives": {"joy": 0.5}, "metadata": {"page": "1"}}')
+    request = make_request(two.site.settings, [Named(key=name, session_id=name)], instance="blue")
+    [outcome] = services.adopter.adopt(request, lambda *_: None).outcomes
+    assert outcome.fate is Fate.ADOPTED
+    two.site.kato.session(name).observe(["b"], emotives={"joy": 1.0}).wait(timeout=30)
+    assert two.end(two.start()).tally.moved == 1
+    assert two.symbols(name) == ["a", "b"]
+    assert (
+        two.end(two.migrations.rollback(services.ledger.recent(limit=1)[0].id).id).tally.moved == 1
+    )
+    assert services.registry.stats().counts.get("anomalies", 0) == 0
 
 
 def test_an_instance_is_drained_and_takes_no_new_session(two: Two, key: str) -> None:

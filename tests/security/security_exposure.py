@@ -20,6 +20,7 @@ SECRETS: Final = {
     "broker": "br0ker-Hunter2/x?:",
     "kato": "kat0-Hunter2/x?:",
     "flower": "fl0wer-Hunter2",
+    "ledger": "l3dger-Hunter2/x?:",
 }
 PRODUCER: Final = """
 import logging, traceback
@@ -47,6 +48,8 @@ LOOKS: Final = {
     "conf": (*CELERY, "inspect", "conf", "--json"),
     "stats": (*CELERY, "inspect", "stats"),
     "doctor": (*CLI, "doctor", "--json"),
+    "migrations": (*CLI, "migrate", "status", "--json"),
+    "revisions": (*CLI, "db", "current", "--json"),
     "producer": (sys.executable, "-c", PRODUCER),
 }
 PAGES: Final = ("/workers", "/api/workers?refresh=1", "/broker", "/tasks")
@@ -133,6 +136,8 @@ class Exposure:
             redis_url=urls["store"],
             broker_url=urls["broker"],
             instances={"default": kato},
+            # Nobody listens there: its errors quote what they were given.
+            database_url=f"postgresql://me:{quoted['ledger']}@{HOST}:{free_port()}/team",
             store_timeout=2,
             **QUICK,
         )

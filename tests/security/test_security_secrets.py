@@ -20,6 +20,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]
     with Site(tmp_path_factory.mktemp("secrets")) as site, Exposure(site) as exposure:
         exposure.start()
         exposure.look("all is well", "producer", "list", "create", "report", "conf", "stats")
+        exposure.look("the ledger is away", "migrations", "revisions")
         exposure.devserver.process.kill()
         exposure.look("KATO is away", "producer", "predict", "doctor")
         exposure.until("worker", "call not made")
@@ -39,6 +40,9 @@ def test_everything_went_wrong_that_should(said: Mapping[str, str]) -> None:
     assert "call not made" in said["log of up"]
     assert "WaitTimeout" in said["producer, KATO is away"]
     assert "does not answer at http://127.0.0.1" in said["doctor, KATO is away"]
+    assert "The ledger at postgresql" in said["migrations, the ledger is away"]
+    assert "The ledger at postgresql" in said["revisions, the ledger is away"]
+    assert "The ledger at postgresql" in said["worker"]
     assert "StoreUnavailable" in said["producer, the stores are away"]
     assert "invalid username-password pair" in said["list, the passwords are wrong"]
     assert "HTTP Request: GET http://" in said["worker"] + said["log of up"]

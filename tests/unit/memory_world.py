@@ -43,6 +43,8 @@ class World:
         self.placement = MemoryPlacement(self.store, self.settings)
         self.places = Places(self.settings, self.placement, self.registry)
         self.nodes = MemoryNodes(self.store, self.settings)
+        self.placement = MemoryPlacement(self.store, self.settings)
+        self.places = Places(self.settings, self.placement, self.registry, remembered=0.0)
         self.breakers = MemoryBreakers(self.store, self.settings)
         self.kato = FakeKato()
         self.wake = RecordingWake()

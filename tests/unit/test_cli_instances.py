@@ -10,6 +10,9 @@ from click.testing import CliRunner, Result
 from kato_tasks.breakers import RedisBreakers
 from kato_tasks.cli import main
 from kato_tasks.connections import RedisConnections
+from kato_tasks.errors import EveryInstanceCordoned
+from kato_tasks.placement import RedisPlacement
+from kato_tasks.producer import KatoTasks
 from kato_tasks.scripts import Runner
 from kato_tasks.settings import PREFIX, Settings
 
@@ -88,3 +91,34 @@ def test_people_get_a_table(run: CliRunner) -> None:
     shown = instances(run).stdout
     assert "KATO servers" in shown
     assert "closed" in shown
+
+
+@two_servers
+def test_a_producer_goes_by_cordons(run: CliRunner, settings: Settings) -> None:
+    def placed(key: str) -> str:
+        with KatoTasks(settings) as kato:
+            kato.services.sessions.intake.register(kato.session(key).request(()))
+            record = kato.find(key)
+            assert record is not None
+            return record.spec.instance
+
+    assert run.invoke(main, ["cordon", "eu"]).exit_code == 0
+    assert {placed(f"a{number}") for number in range(8)} == {"us"}
+    assert run.invoke(main, ["cordon", "us"]).exit_code == 0
+    with pytest.raises(EveryInstanceCordoned):
+        placed("b")
+    assert run.invoke(main, ["uncordon", "eu"]).exit_code == 0
+    assert (placed("b"), placed("a0")) == ("eu", "us")
+
+
+@two_servers
+def test_a_cordon_of_what_is_configured_no_more_can_be_taken_away(
+    run: CliRunner, runner: Runner, settings: Settings
+) -> None:
+    before = settings.model_copy(update={"instances": {"gone": "http://gone"}})
+    RedisPlacement(runner, before).cordon("gone")
+    done = run.invoke(main, ["uncordon", "gone", "--json"])
+    assert json.loads(done.stdout)["changed"] is True
+    again = run.invoke(main, ["uncordon", "gone"])
+    assert again.exit_code == 2
+    assert "'gone' is not configured" in again.stderr

@@ -11,6 +11,7 @@ import pytest
 from kato_tasks import errors
 from kato_tasks.errors import (
     CommandRefused,
+    EveryInstanceCordoned,
     Final,
     InstanceCordoned,
     InvalidInput,
@@ -58,6 +59,13 @@ SENTENCES: list[tuple[KatoTasksError, str]] = [
         (
             "instance 'blue' takes no new session, and 'k' would be one; allowed: another one, or "
             "none; or kato-tasks uncordon."
+        ),
+    ),
+    (
+        EveryInstanceCordoned(["green", "blue"], "k"),
+        (
+            "session 'k' would be new, and every instance is cordoned: blue, green; allowed: "
+            "sessions that are known; new ones after kato-tasks uncordon INSTANCE."
         ),
     ),
     (

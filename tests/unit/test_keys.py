@@ -40,7 +40,7 @@ def test_a_key_with_braces_cannot_leave_its_slot() -> None:
     assert KEYS.session("{x}").session.index("{") == len("kt:")
 
 
-def test_indices_and_last_runs_are_the_permanent_keys() -> None:
+def test_indices_last_runs_and_cordons_are_the_permanent_keys() -> None:
     own = KEYS.session("a")
     indices = (
         own.ready,
@@ -65,4 +65,6 @@ def test_a_node_has_a_slot_of_its_own_per_instance() -> None:
     assert KEYS.shares("eu") == "kt:{eu}:shares"
     assert KEYS.schedule_lease == "kt:{schedule}:lease"
     assert KEYS.schedule_runs == "kt:{schedule}:runs"
+    assert KEYS.cordons == "kt:{placement}:cordons"
+    assert KEYS.home("n") == "kt:home:{n}"
     assert KEYS.holders("us", "n") != KEYS.holders("eu", "n")

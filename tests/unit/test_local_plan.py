@@ -49,12 +49,14 @@ def test_without_variables_nothing_of_the_users_environment_counts(
 
 
 def test_the_ledger_is_in_the_data_folder_unless_one_is_named(tmp_path: Path) -> None:
+    """As a broker, it counts with a store of its own only: it records that store's sessions."""
     own = make_plan(tmp_path, ports=FREE)
     assert own.settings.database_url == f"sqlite:///{tmp_path / 'ledger.db'}"
     named = {f"{PREFIX}DATABASE_URL": "postgresql://db/team"}
-    assert make_plan(tmp_path, ports=FREE, variables=named).settings.database_url == (
-        "postgresql://db/team"
-    )
+    embedded = make_plan(tmp_path, ports=FREE, variables=named)
+    assert embedded.settings.database_url == own.settings.database_url
+    with_store = make_plan(tmp_path, redis_url="redis://ours/0", ports=FREE, variables=named)
+    assert with_store.settings.database_url == "postgresql://db/team"
 
 
 def test_a_broker_counts_with_a_store_of_its_own_only(tmp_path: Path) -> None:

@@ -1,25 +1,19 @@
-"""The options of a session, and where it is placed."""
+"""The options of a session."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from memory_world import World
 
 from kato_tasks.errors import InvalidInput, UnknownInstance
 from kato_tasks.kato.config import MAX_TTL_SECONDS
 from kato_tasks.models import PredictionMode, SessionSpec
-from kato_tasks.naming import fold_node
-from kato_tasks.placing import place
 from kato_tasks.sessions.specs import make_spec
 from kato_tasks.settings import Settings
 
 SETTINGS = Settings.load(instances="eu=http://eu,us=http://us")
-NODES = [f"node-{number}" for number in range(600)]
 
 
 def test_a_session_has_its_key_as_node_and_the_settings_as_defaults() -> None:
@@ -94,44 +88,3 @@ def test_when_predictions_are_computed_is_one_option(
 ) -> None:
     spec = make_spec(SETTINGS, node="n", config=config, predictions=predictions)
     assert (spec.predictions, spec.config) == (mode, {})
-
-
-def test_places_are_the_same_in_every_process_and_release() -> None:
-    assert [place(node, dict.fromkeys(("a", "b", "c"), 1.0)) for node in NODES[:6]] == [
-        "a",
-        "b",
-        "a",
-        "b",
-        "a",
-        "b",
-    ]
-
-
-@given(st.text(min_size=1), st.permutations(["a", "b", "c"]))
-def test_nodes_that_fold_alike_go_together_whatever_the_order(
-    node: str, instances: list[str]
-) -> None:
-    assert place(node, dict.fromkeys(instances, 1.0)) == place(
-        fold_node(node), dict.fromkeys(("a", "b", "c"), 1.0)
-    )
-
-
-def test_nodes_are_spread_evenly() -> None:
-    counts = Counter(place(node, dict.fromkeys(("a", "b", "c"), 1.0)) for node in NODES)
-    assert all(150 <= counts[name] <= 250 for name in "abc")
-
-
-def test_only_nodes_that_move_to_a_new_instance_change_their_place() -> None:
-    before = {node: place(node, dict.fromkeys(("a", "b", "c"), 1.0)) for node in NODES}
-    after = {node: place(node, dict.fromkeys(("a", "b", "c", "d"), 1.0)) for node in NODES}
-    moved = {node for node in NODES if before[node] != after[node]}
-    assert {after[node] for node in moved} == {"d"}
-    assert 100 <= len(moved) <= 200
-
-
-def test_a_node_goes_to_an_instance_as_often_as_its_weight_says() -> None:
-    weights = {"a": 3.0, "b": 1.0}
-    counts = Counter(place(node, weights) for node in NODES)
-    assert 400 <= counts["a"] <= 500
-    before = {node: place(node, {"a": 1.0, "b": 1.0}) for node in NODES}
-    assert {place(node, weights) for node in NODES if before[node] == "a"} == {"a"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -113,6 +115,30 @@ def test_an_instance_is_looked_up_by_its_name() -> None:
     assert settings.instance_url("a") == "http://a"
     with pytest.raises(UnknownInstance, match="'c' is not configured; allowed: one of a, b"):
         settings.instance_url("c")
+
+
+@pytest.mark.parametrize("text", ["a=3, b=0.5", '{"a": "3", "b": "0.5"}'])
+def test_weights_by_name(text: str) -> None:
+    settings = Settings.load(instances="a=http://a,b=http://b,c=http://c", weights=text)
+    assert [settings.weight_of(name) for name in "abc"] == [3.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a=0", "weights.a is '0'"),
+        ("a=-1", "weights.a is '-1'"),
+        ("a=nan", "weights.a is 'nan'"),
+        ("a=inf", "weights.a is 'inf'"),
+        ("a=much", "weights.a is 'much'"),
+        ("c=1", "weights name the instance 'c'; allowed: one of a, b"),
+        ("a=1,a=2", "every name once"),
+        ('{"a": []}', "a JSON object of numbers by name"),
+    ],
+)
+def test_other_weights_are_refused(text: str, sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(sentence)):
+        Settings.load(instances="a=http://a,b=http://b", weights=text)
 
 
 def test_the_broker_is_the_store_unless_said_otherwise() -> None:

@@ -14,7 +14,13 @@ from kato_tasks.doctor import Context, Finding, Report, Severity, examine
 from kato_tasks.kato import GUIDE, V3, KatoClient
 from kato_tasks.models import Append, SessionSpec
 from kato_tasks.settings import Settings
-from kato_tasks.testing import MemoryDeadLetters, MemoryLanes, MemoryRegistry, MemoryStore
+from kato_tasks.testing import (
+    MemoryDeadLetters,
+    MemoryLanes,
+    MemoryPlacement,
+    MemoryRegistry,
+    MemoryStore,
+)
 
 _NUMBERS = count(1)
 _SESSION = re.compile(r"/sessions/(?P<id>[^/]+)/?(?P<tail>.*)")
@@ -137,6 +143,7 @@ class Surgery:
         self.servers = servers
         self.settings = Settings.load(instances={name: f"http://{name}.test" for name in servers})
         self.store = MemoryStore()
+        self.placement = MemoryPlacement(self.store, self.settings)
         self._lanes = MemoryLanes(self.store, self.settings)
 
     def register(self, instance: str, nodes: Sequence[str]) -> None:
@@ -150,6 +157,7 @@ class Surgery:
             settings=self.settings,
             registry=MemoryRegistry(self.store, self.settings),
             letters=MemoryDeadLetters(self.store),
+            placement=self.placement,
             client=lambda name: self.servers[name].client(name),
         )
         return examine(context, probed=probed)

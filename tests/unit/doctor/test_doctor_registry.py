@@ -87,6 +87,40 @@ def test_dead_letters_are_counted(count: int, words: str) -> None:
     assert "kato-tasks dead-letters list" in finding.advice
 
 
+def test_a_cordoned_instance_is_worth_a_note() -> None:
+    surgery = Surgery(a=Server(), b=Server())
+    assert not [one for one in surgery.visit().findings if "cordoned" in one.sentence]
+    surgery.placement.cordon("a")
+    report = surgery.visit()
+    finding = said(report, "is cordoned: no new session is made on it.")
+    assert (finding.severity, finding.subject) == (Severity.NOTE, "a")
+    assert "kato-tasks uncordon a" in finding.advice
+    assert report.sound
+
+
+def test_every_instance_cordoned_is_worth_a_warning() -> None:
+    surgery = Surgery(a=Server(), b=Server())
+    for name in "ab":
+        surgery.placement.cordon(name)
+    assert wrong(surgery.visit()) == [
+        "says that every instance is cordoned, so new sessions are refused."
+    ]
+
+
+def test_a_cordon_of_what_is_not_configured_is_noted() -> None:
+    surgery = Surgery(a=Server(), b=Server())
+    surgery.store.cordons["gone"] = 1.0
+    assert said(surgery.visit(), "and it is not configured").subject == "gone"
+
+
+def test_the_only_instance_takes_new_sessions_whatever_is_cordoned() -> None:
+    surgery = Surgery(a=Server())
+    surgery.placement.cordon("a")
+    report = surgery.visit()
+    assert report.sound
+    assert said(report, "is cordoned, and takes new sessions all the same").subject == "a"
+
+
 class NoRegistry(MemoryRegistry):
     """A registry whose store is away."""
 
@@ -100,6 +134,7 @@ def test_a_store_that_is_away_does_not_keep_the_doctor_from_the_servers() -> Non
         settings=surgery.settings,
         registry=NoRegistry(surgery.store, surgery.settings),
         letters=MemoryDeadLetters(surgery.store),
+        placement=surgery.placement,
         client=lambda name: surgery.servers[name].client(name),
     )
     report = examine(context)
