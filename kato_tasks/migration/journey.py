@@ -38,6 +38,7 @@ from kato_tasks.models import (
     Kind,
     Learning,
     NoClaim,
+    NoMove,
     SessionSpec,
     Switch,
 )
@@ -45,6 +46,10 @@ from kato_tasks.moves import Moves
 
 _FIRST_PAUSE: Final = 0.002
 _LONGEST_PAUSE: Final = 0.02
+_ROUNDS: Final = 10
+"""How often a copy catches up at most before the lease is taken."""
+_BEHIND: Final = 0.02
+"""Seconds that catching up may have taken for the rest to be left to the time under the lease."""
 _WAY: Final = 1.0
 """Seconds for which turns give way to who waits for the lease."""
 _LOST: Final = "the lease of its lane was lost on the way"
@@ -169,9 +174,22 @@ class Journey:
     def _copy_ahead(self, departure: Departure) -> None:
         # Asked now, it is known under the lease.
         self._quiet_learning(departure.spec)
-        spec = replace(departure.spec, instance=self._route.to)
-        self._begin_copy(spec)
-        self._catch_up(recall(departure.journal).replay)
+        self._begin_copy(replace(departure.spec, instance=self._route.to))
+        replay = recall(departure.journal).replay
+        for _ in range(_ROUNDS):
+            began = time.monotonic()
+            copy = self._catch_up(replay)
+            if time.monotonic() - began < _BEHIND:
+                return
+            # Deliveries went on, and what is replayed under the lease has commands wait.
+            again = self._moves.depart(
+                self._route.key, self._route.token, seconds=self._tools.settings.lease
+            )
+            if isinstance(again, NoMove):
+                return
+            replay = recall(again.journal).replay
+            if not can_go_on(copy, replace(again.spec, instance=self._route.to), replay):
+                return
 
     def _quiet_learning(self, spec: SessionSpec) -> Learning:
         """Return how the target learns by itself in the session, if it can be kept from it."""

@@ -19,7 +19,7 @@ from kato_tasks.errors import (
 )
 from kato_tasks.kato import Cognition
 from kato_tasks.lives import Index
-from kato_tasks.migration import How, Moved
+from kato_tasks.migration import How, Moved, journey
 from kato_tasks.models import Claim, Learning, NoMove, SessionState, Turn
 from kato_tasks.testing import FakeKato
 
@@ -478,6 +478,25 @@ def test_of_what_was_observed_meanwhile_only_the_rest_is_replayed(world: MovingW
     world.started()
     meanwhile(world, act=lambda: world.observe("u", "v", "w"))
     assert world.move().how is How.MOVED
+    assert replayed(world) == [2, 3]
+    is_moved(world, "x", "y", "u", "v", "w")
+
+
+def test_a_copy_that_took_long_catches_up_before_the_lease(
+    world: MovingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journey, "_BEHIND", 0.0)
+    world.started()
+    before: list[list[int]] = []
+
+    def deliver() -> None:
+        world.observe("u", "v", "w")
+        world.settle_down()
+
+    world.steps["after depart"] = lambda: world.steps.update({"before depart": deliver})
+    world.steps["before claim"] = lambda: before.append(replayed(world))
+    assert world.move().how is How.MOVED
+    assert before == [[2, 3]]
     assert replayed(world) == [2, 3]
     is_moved(world, "x", "y", "u", "v", "w")
 
