@@ -24,6 +24,7 @@ from kato_tasks.ledger import (
 from kato_tasks.migration.asking import Request
 from kato_tasks.migration.copies import drop_copy
 from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of
+from kato_tasks.migration.moved import How
 from kato_tasks.migration.mover import Mover
 from kato_tasks.migration.planning import Plan, Planner
 from kato_tasks.registry import Registry
@@ -273,7 +274,9 @@ class Migrations:
             self._drop_kept(item)
         name = secrets.token_hex(8)
         for item in self.ledger.claim_left(name, most=_SWEPT, seconds=CLAIMED):
-            self.ledger.settle(item.migration, name, [self._left(item)])
+            outcome = self._left(item)
+            if outcome is not None:
+                self.ledger.settle(item.migration, name, [outcome])
         return tended
 
     def _create(self, new: NewMigration, items: Iterator[NewItem]) -> Migration:
@@ -297,15 +300,18 @@ class Migrations:
         if by is not None:
             raise InvalidInput(f"migration {found.id}", f"is rolled back by {by}", allowed)
 
-    def _left(self, item: Item) -> Outcome:
-        """Return what became of a session that was left on its way."""
-        record = self._registry.get(item.key)
-        if record is not None and record.spec.instance == item.target:
-            return Outcome(key=item.key, state=ItemState.MOVED, after=record.session_id)
-        if item.made is not None:
-            with suppress(KatoTasksError):
-                drop_copy(self.mover.client(item.target), item.made)
-        return Outcome(key=item.key, state=ItemState.PENDING)
+    def _left(self, item: Item) -> Outcome | None:
+        """Return what became of a session that was left on its way; None if it is still on it."""
+        try:
+            moved = self.mover.look(item.key, item.target, item.made)
+        except InvalidInput as error:
+            # Its instance is not configured here.
+            return Outcome(key=item.key, state=ItemState.PENDING, error=str(error))
+        if moved is None:
+            return None
+        arrived = moved.how is How.ALREADY
+        state = ItemState.MOVED if arrived else ItemState.PENDING
+        return Outcome(key=item.key, state=state, after=moved.after if arrived else None)
 
     def _drop_kept(self, item: Item) -> None:
         """Delete a source that was kept, unless somebody is bound to it after all."""
