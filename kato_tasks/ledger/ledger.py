@@ -23,6 +23,7 @@ from sqlalchemy import (
     and_,
     func,
     insert,
+    or_,
     select,
     tuple_,
     update,
@@ -65,13 +66,22 @@ class Ledger:
     Args:
         url: The database; ``""`` for a file of this user's own.
         now: The clock, epoch seconds.
+        store: Returns the name of the store whose sessions move. Migrations of others are left
+            alone by who looks after migrations; None if there is one only.
 
     Raises:
         InvalidInput: The URL is none of a database that can be a ledger.
     """
 
-    def __init__(self, url: str = "", *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: str = "",
+        *,
+        now: Callable[[], float] = time.time,
+        store: Callable[[], str] | None = None,
+    ) -> None:
         self._database = Database(url)
+        self._store = store
         self._now = now
         self._lock = threading.Lock()
         self._is_current = False
@@ -124,6 +134,7 @@ class Ledger:
         fields = {field: getattr(new, field) for field in _NEW}
         fields |= {"id": name, "state": MigrationState.RUNNING.value, "reason": "", "total": 0}
         fields |= {"created_at": now, "beat_at": now, "wanted": dict(new.wanted)}
+        fields["store"] = None if self._store is None else self._store()
         try:
             with self._writing() as connection:
                 self._database.hold_back_others(connection)
@@ -144,6 +155,7 @@ class Ledger:
         *,
         state: MigrationState = MigrationState.CANCELLED,
         reason: str = "",
+        under_way: bool = False,
     ) -> bool:
         """Have no further item taken.
 
@@ -151,6 +163,8 @@ class Ledger:
             migration: The migration.
             state: CANCELLED, or STOPPED if it does so by itself.
             reason: Why it does.
+            under_way: Those that a hand has are cancelled too; one that was moved all the same is
+                noted as that later.
 
         Returns:
             False if it was not running.
@@ -163,9 +177,10 @@ class Ledger:
             )
             if not changed.rowcount:
                 return False
+            still = is_open() if under_way else items.c.state == ItemState.PENDING
             connection.execute(
                 update(items)
-                .where(items.c.migration == migration, items.c.state == ItemState.PENDING)
+                .where(items.c.migration == migration, still)
                 .values(state=ItemState.CANCELLED.value, until=0.0)
             )
             return True
@@ -220,6 +235,14 @@ class Ledger:
             raise UnknownMigration(migration, [one.id for one in self.recent(limit=_RECENT)])
         return _migration(found)
 
+    def owns(self, migration: Migration) -> bool:
+        """Tell whether a migration's sessions are in this store.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        return self._store is None or migration.store in (None, self._store())
+
     def recent(self, *, limit: int) -> list[Migration]:
         """Return the latest migrations, the newest first."""
         newest = (
@@ -230,9 +253,11 @@ class Ledger:
         return self._migrations(newest)
 
     def running(self) -> list[Migration]:
-        """Return the migrations that hands work on."""
+        """Return the migrations of this store that hands work on."""
         return self._migrations(
-            select(migrations).where(migrations.c.state == MigrationState.RUNNING)
+            select(migrations).where(
+                migrations.c.state == MigrationState.RUNNING, *self._of_this_store()
+            )
         )
 
     def tally(self, migration: str) -> Tally:
@@ -404,6 +429,7 @@ class Ledger:
         left = (
             select(items.c.migration, items.c.position)
             .where(items.c.state == ItemState.MOVING, is_open(), items.c.until <= now, ~runs)
+            .where(*self._items_of_this_store())
             .limit(most)
             .with_for_update(skip_locked=True)
         )
@@ -440,7 +466,7 @@ class Ledger:
 
     def kept(self, *, due: bool, limit: int) -> list[Item]:
         """Return items whose source is kept; ``due``: only those whose time is over."""
-        wanted = select(items).where(items.c.kept_until.is_not(None))
+        wanted = select(items).where(items.c.kept_until.is_not(None), *self._items_of_this_store())
         if due:
             wanted = wanted.where(items.c.kept_until <= self._now())
         with self._reading() as connection:
@@ -457,6 +483,19 @@ class Ledger:
             )
 
     # How.
+
+    def _of_this_store(self) -> tuple[ColumnElement[bool], ...]:
+        if self._store is None:
+            return ()
+        return (or_(migrations.c.store.is_(None), migrations.c.store == self._store()),)
+
+    def _items_of_this_store(self) -> tuple[ColumnElement[bool], ...]:
+        """Return which items are of this store; read before a transaction begins."""
+        of_this = self._of_this_store()
+        if not of_this:
+            return ()
+        ours = select(migrations.c.id).where(migrations.c.id == items.c.migration, *of_this)
+        return (ours.exists(),)
 
     def _resume(
         self, connection: Connection, migration: str, states: Collection[ItemState]

@@ -67,12 +67,14 @@ class Hand:
 
         Raises:
             UnknownMigration: There is none of that id.
+            InvalidInput: Its sessions are in another store; nothing is done.
             LedgerUnavailable: The ledger did not answer. What was moved is moved.
             StoreUnavailable: The store did not answer. What was moved is moved.
         """
         found = self.ledger.get(migration)
         if found.state is not MigrationState.RUNNING:
             return False
+        refuse_stranger(self.ledger, found)
         items = self.ledger.claim(migration, self._name, most=_CHUNK, seconds=CLAIMED)
         if not items:
             return self._wait(found)
@@ -156,6 +158,18 @@ class Hand:
             )
             if self.ledger.cancel(migration.id, state=MigrationState.STOPPED, reason=reason):
                 logger.error("migration stopped", extra={"migration": migration.id})
+
+
+def refuse_stranger(ledger: Ledger, migration: Migration) -> None:
+    """See that the sessions of a migration are in this store.
+
+    Raises:
+        InvalidInput: They are in another one, where there may be others of the same keys.
+    """
+    if not ledger.owns(migration):
+        raise InvalidInput(
+            f"migration {migration.id}", "is one of another store", "one that this store has begun"
+        )
 
 
 def _outcome(migration: Migration, item: Item, moved: Moved) -> Outcome:

@@ -23,7 +23,7 @@ from kato_tasks.ledger import (
 )
 from kato_tasks.migration.asking import Request
 from kato_tasks.migration.copies import drop_copy
-from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of
+from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of, refuse_stranger
 from kato_tasks.migration.moved import How
 from kato_tasks.migration.mover import Mover
 from kato_tasks.migration.planning import Plan, Planner
@@ -204,8 +204,9 @@ class Migrations:
         Raises:
             UnknownMigration: There is none of that id.
         """
-        self.ledger.get(migration)
-        return self.ledger.cancel(migration)
+        found = self.ledger.get(migration)
+        # Of one of another store, which may not be there any more, nobody looks what hands have.
+        return self.ledger.cancel(migration, under_way=not self.ledger.owns(found))
 
     def resume(self, migration: str) -> bool:
         """Go on with what was cancelled, has stopped or failed; False if nothing is left to do.
@@ -214,9 +215,11 @@ class Migrations:
 
         Raises:
             UnknownMigration: There is none of that id.
+            InvalidInput: Its sessions are in another store.
             SessionsMigrating: Some of its sessions are in another migration by now.
         """
         found = self.ledger.get(migration)
+        refuse_stranger(self.ledger, found)
         if found.state is MigrationState.RUNNING:
             goes_on, silent = True, self.ledger.beat(migration, older=_QUIET)
         else:
@@ -236,6 +239,7 @@ class Migrations:
             SessionsMigrating: Some of its sessions are in another migration by now.
         """
         found = self.ledger.get(migration)
+        refuse_stranger(self.ledger, found)
         self._refuse_rollback(found)
         new = NewMigration(
             source=found.target or found.source,
