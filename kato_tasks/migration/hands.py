@@ -126,7 +126,8 @@ class Hand:
         return True
 
     def _move(self, migration: Migration, item: Item) -> Outcome:
-        self._move_home(item)
+        if not _may_tear(migration):
+            self._move_home(item)
         keep = migration.keep_for > 0
         try:
             moved = self.mover.move(
@@ -150,6 +151,9 @@ class Hand:
         tally = self.ledger.tally(migration.id)
         done = tally.moved + tally.skipped + tally.failed
         share = tally.failed / done if done else 0.0
+        if not tally.pending + tally.moving:
+            # Nothing is left that it could be kept from.
+            return
         if done >= min(_LEAST, migration.total) and share > migration.most_failures:
             reason = (
                 f"{tally.failed:,} of {done:,} sessions failed, more than "
@@ -158,6 +162,12 @@ class Hand:
             )
             if self.ledger.cancel(migration.id, state=MigrationState.STOPPED, reason=reason):
                 logger.error("migration stopped", extra={"migration": migration.id})
+
+
+def _may_tear(migration: Migration) -> bool:
+    """Tell whether others of a node stay behind: its new sessions are made where they are then."""
+    picks = any(migration.wanted.get(name) for name in ("keys", "prefix", "tags"))
+    return migration.accept_empty_node and picks
 
 
 def refuse_stranger(ledger: Ledger, migration: Migration) -> None:

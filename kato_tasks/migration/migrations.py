@@ -118,7 +118,7 @@ class Migrations:
     def run(self, plan: Plan, *, alone: bool = True) -> Standing:
         """Begin a migration and work on it in this thread; return how it stands in the end.
 
-        Should this process die, the workers' sweep sends for hands.
+        Should this process die, or stop, the workers' sweep sends for hands.
 
         Args:
             plan: What to do.
@@ -130,7 +130,7 @@ class Migrations:
             StoreUnavailable: The store did not answer. What was moved is moved.
         """
         begun = self._begin(plan) if alone else self.start(plan)
-        while self.hand(begun.id):
+        while self.hand(begun.id) and not self.mover.stopping:
             pass
         return self.standing(begun.id)
 

@@ -139,6 +139,10 @@ class Planner:
         """Tell whether there is a session to move."""
         return next(self.items(request), None) is not None
 
+    def count(self, request: Request) -> int:
+        """Return how many sessions there are to move."""
+        return sum(1 for _ in self.items(request))
+
     def items(self, request: Request) -> Iterator[NewItem]:
         """Return what would move, item by item: a walk over all sessions."""
         route = self.route(request)
