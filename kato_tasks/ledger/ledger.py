@@ -229,8 +229,10 @@ class Ledger:
         Raises:
             UnknownMigration: There is none of that id.
         """
-        with self._reading() as connection:
-            found = connection.execute(select(migrations).where(_is(migration))).one_or_none()
+        found = None
+        if migration.isascii() and migration.isprintable():
+            with self._reading() as connection:
+                found = connection.execute(select(migrations).where(_is(migration))).one_or_none()
         if found is None:
             raise UnknownMigration(migration, [one.id for one in self.recent(limit=_RECENT)])
         return _migration(found)
@@ -598,7 +600,7 @@ _NEW: Final = (
 
 
 def _name(now: float) -> str:
-    return f"m-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"m-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
 
 def _is(migration: str) -> ColumnElement[bool]:

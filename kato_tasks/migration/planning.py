@@ -203,11 +203,13 @@ class Planner:
 
     def _refuse_strangers(self, request: Request, survey: _Survey) -> None:
         """Refuse keys that are no sessions of the source: nothing of a wrong list is moved."""
-        strangers = [key for key in request.keys if key not in survey.found]
+        strangers = [key for key in dict.fromkeys(request.keys) if key not in survey.found]
         if not strangers:
             return
         record = self._registry.get(strangers[0])
         where = "is not known" if record is None else f"is on {record.spec.instance!r}"
+        if record is not None and record.spec.instance == request.source:
+            where = "is none that the filter takes"
         others = f", and {len(strangers) - 1} more like it" if len(strangers) > 1 else ""
         raise InvalidInput(
             f"session {strangers[0]!r}{others}", where, f"sessions on {request.source!r}"

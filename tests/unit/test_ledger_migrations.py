@@ -27,7 +27,7 @@ def book(ledger_url: str) -> Iterator[Book]:
 
 def test_a_migration_is_read_as_it_was_begun(book: Book) -> None:
     begun = book.begin("a", "b")
-    assert re.fullmatch(r"m-20270115-080000-[0-9a-f]{4}", begun.id)
+    assert re.fullmatch(r"m-20270115-080000-[0-9a-f]{8}", begun.id)
     assert book.ledger.get(begun.id) == begun
     new = new_migration()
     assert all(getattr(begun, name) == getattr(new, name) for name in new.__slots__)
@@ -281,3 +281,9 @@ def test_sources_that_are_kept_are_found_until_they_are_gone(book: Book) -> None
     assert [one.key for one in book.ledger.kept(due=True, limit=9)] == ["b"]
     book.ledger.kept_gone(begun.id, "b")
     assert [one.key for one in book.ledger.kept(due=False, limit=1)] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["\udcff", "m-\0", "m-\u00fc", ""])
+def test_an_id_that_no_migration_can_have_is_not_known(book: Book, name: str) -> None:
+    with pytest.raises(UnknownMigration):
+        book.ledger.get(name)
