@@ -126,7 +126,8 @@ class Ledger:
             wanted: Its items, each key once; they are written as they come.
 
         Raises:
-            InvalidInput: There is no item, or one twice; nothing is written.
+            InvalidInput: There is no item, or one twice, or what it undoes is not done, or undone
+                already; nothing is written.
             SessionsMigrating: A session is in another migration; nothing is written.
         """
         now = self._now()
@@ -138,6 +139,11 @@ class Ledger:
         try:
             with self._writing() as connection:
                 self._database.hold_back_others(connection)
+                if new.rolls_back is not None:
+                    _refuse_undone(connection, new.rolls_back, allowed="one that is done")
+                    if _lock(connection, new.rolls_back) is not MigrationState.DONE:
+                        subject = f"migration {new.rolls_back}"
+                        raise InvalidInput(subject, "is not done", "one that is done")
                 connection.execute(insert(migrations).values(fields))
                 total = _write_items(connection, name, wanted)
                 if not total:
@@ -196,6 +202,7 @@ class Ledger:
             False if nothing is left to do.
 
         Raises:
+            InvalidInput: It is rolled back; nothing has changed.
             SessionsMigrating: A session is in another migration by now; nothing has changed.
         """
         states = [ItemState.CANCELLED, *([ItemState.FAILED] if failed else [])]
@@ -205,6 +212,7 @@ class Ledger:
                 state = _lock(connection, migration)
                 if state in (None, MigrationState.RUNNING):
                     return state is not None
+                _refuse_undone(connection, migration, allowed="one that is not undone")
                 _refuse_taken(connection, migration, states)
                 return self._resume(connection, migration, states)
         except _Taken as taken:
@@ -683,6 +691,14 @@ def _in_others(connection: Connection, migration: str, keys: list[str]) -> list[
     )
     found = set(connection.execute(others).scalars())
     return [key for key in keys if key in found]
+
+
+def _refuse_undone(connection: Connection, migration: str, *, allowed: str) -> None:
+    """See that nothing undoes a migration: going on with it would leave what nothing undoes."""
+    undone = select(migrations.c.id).where(migrations.c.rolls_back == migration).limit(1)
+    by = connection.execute(undone).scalar_one_or_none()
+    if by is not None:
+        raise InvalidInput(f"migration {migration}", f"is rolled back by {by}", allowed)
 
 
 def _refuse_taken(connection: Connection, migration: str, states: Collection[ItemState]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from kato_tasks.errors import InvalidInput
+from kato_tasks.errors import InvalidInput, LedgerOutdated, LedgerUnavailable, StoreUnavailable
 from kato_tasks.instrumentation import logger
 from kato_tasks.ledger import Item, ItemState, Ledger, Migration, MigrationState, Outcome
 from kato_tasks.migration.moved import How, Moved
@@ -140,6 +140,11 @@ class Hand:
         except InvalidInput as error:
             # Its instance is not configured here.
             moved = Moved(how=How.FAILED, error=str(error))
+        except (StoreUnavailable, LedgerUnavailable, LedgerOutdated):
+            raise
+        except Exception as error:  # noqa: BLE001 - one session must not keep the others here
+            logger.exception("move broken off", extra={"session": item.key})
+            moved = Moved(how=How.LATER, error=f"its move was broken off: {error!r}")
         return _outcome(migration, item, moved)
 
     def _move_home(self, item: Item) -> None:

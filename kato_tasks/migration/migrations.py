@@ -215,7 +215,7 @@ class Migrations:
 
         Raises:
             UnknownMigration: There is none of that id.
-            InvalidInput: Its sessions are in another store.
+            InvalidInput: Its sessions are in another store, or it is rolled back.
             SessionsMigrating: Some of its sessions are in another migration by now.
         """
         found = self.ledger.get(migration)

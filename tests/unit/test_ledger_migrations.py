@@ -107,7 +107,8 @@ def test_an_error_of_whoever_gives_items_leaves_nothing(book: Book) -> None:
 def test_items_may_come_from_the_ledger_itself(book: Book) -> None:
     """As those of a rollback do."""
     begun = book.begin(*(f"k{number}" for number in range(1_100)))
-    book.ledger.cancel(begun.id)
+    book.settle(begun, "hand", *book.claim(begun, "hand", 2_000), state=ItemState.MOVED)
+    assert book.ledger.finish(begun.id)
     again = (
         NewItem(key=one.key, node=one.node, source=one.target, target=one.source)
         for one in book.ledger.items(begun.id)
@@ -287,3 +288,19 @@ def test_sources_that_are_kept_are_found_until_they_are_gone(book: Book) -> None
 def test_an_id_that_no_migration_can_have_is_not_known(book: Book, name: str) -> None:
     with pytest.raises(UnknownMigration):
         book.ledger.get(name)
+
+
+def test_what_is_rolled_back_does_not_go_on(book: Book) -> None:
+    begun = book.begin("a", "b")
+    book.claim(begun, "hand")
+    book.settle(begun, "hand", "a", state=ItemState.MOVED)
+    with pytest.raises(InvalidInput, match="is not done"):
+        book.ledger.create(new_migration(begun.id), new_items("a"))
+    book.settle(begun, "hand", "b", state=ItemState.FAILED)
+    book.ledger.finish(begun.id)
+    back = book.ledger.create(new_migration(begun.id), new_items("a"))
+    with pytest.raises(InvalidInput, match=f"is rolled back by {back.id}"):
+        book.ledger.resume(begun.id)
+    with pytest.raises(InvalidInput, match=f"is rolled back by {back.id}"):
+        book.ledger.create(new_migration(begun.id), new_items("b"))
+    assert book.states(begun) == {"a": "moved", "b": "failed"}

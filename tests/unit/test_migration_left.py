@@ -140,6 +140,26 @@ def test_one_that_is_still_on_its_way_is_left_alone(desk: Desk) -> None:
     assert desk.states(migration) == {"a": "cancelled", "b": "cancelled"}
 
 
+def test_a_session_whose_move_breaks_off_is_given_up_at_last(desk: Desk) -> None:
+    """The others move, and the migration comes to its end."""
+    begun = desk.book.begin("a", "b")
+
+    class Broken(Lost):
+        def move(self, *asked: object, **_: object) -> Moved:
+            if asked[0] == "a":
+                raise RuntimeError("a record that nobody can read")
+            return Moved(how=How.MOVED)
+
+    mover = cast("Mover", Broken(desk.records))
+    for _ in range(20):
+        Hand(desk.book.ledger, mover, lambda _node, _to: None).turn(begun.id)
+        desk.book.clock.time += 31
+        if desk.book.ledger.finish(begun.id):
+            break
+    assert desk.states(begun.id) == {"a": "failed", "b": "moved"}
+    assert "a record that nobody can read" in desk.book.item(begun, "a").error
+
+
 def test_a_hand_that_cannot_tell_leaves_it_to_the_next(desk: Desk) -> None:
     """The store may have switched the binding, and the migration may be cancelled by now."""
     begun = desk.book.begin("a", "b")
