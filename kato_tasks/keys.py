@@ -28,6 +28,7 @@ key           type     lifetime
 ``…:shares``  hash     as long as the callers; one field for each of them
 ``home:…``    string   the retention setting after somebody asked for it; one for each node
 ``cordons``   hash     permanent; a field for each instance that takes no new session
+``identity``  string   permanent; the name of this store, for ledgers
 ``{schedule}`` hash    ``…:lease``: the beat_lease setting after its holder last renewed it
 ``{schedule}`` hash    ``…:runs``: permanent; one field for each entry of the schedule
 ============  =======  ==========================================================================
@@ -38,7 +39,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zlib import crc32
 
-PERMANENT = ("ready", "activity", "dead", "stats", "idle", "refresh", "clock", "runs", "cordons")
+PERMANENT = (
+    *("ready", "activity", "dead", "stats", "idle", "refresh", "clock"),
+    *("runs", "cordons", "identity"),
+)
 """The names of the keys that stay for ever; each is one per shard, or one in all, and bounded."""
 
 
@@ -168,6 +172,11 @@ class Keys:
     def cordons(self) -> str:
         """Return the instances that take no new session, in a slot of their own."""
         return f"{self.prefix}:{{placement}}:cordons"
+
+    @property
+    def identity(self) -> str:
+        """Return the name of this store, in a slot of its own."""
+        return f"{self.prefix}:{{store}}:identity"
 
     @property
     def schedule_lease(self) -> str:

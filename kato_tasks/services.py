@@ -12,6 +12,7 @@ from kato_tasks.clients import Clients
 from kato_tasks.clock import SteadyClock
 from kato_tasks.connections import RedisConnections
 from kato_tasks.delivery import Deliverer, LeaseKeeper, sweep
+from kato_tasks.identity import StoreIdentity
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import RedisLanes, Wake
 from kato_tasks.ledger import Ledger
@@ -118,7 +119,7 @@ class Services:
             nodes=self.nodes,
             settings=settings,
         )
-        self.ledger = Ledger(settings.database_url)
+        self.ledger = Ledger(settings.database_url, store=StoreIdentity(runner, settings))
         self.mover = Mover(
             self.deliverer,
             moves=self.moves,

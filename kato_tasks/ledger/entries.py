@@ -96,6 +96,7 @@ class Migration:
         created_at: When it began.
         beat_at: When it last gave a sign of life.
         ended_at: When it was done, cancelled or stopped; None while it runs.
+        store: The name of the store that its sessions are in; None if nobody has noted it.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Migration:
     created_at: float
     beat_at: float
     ended_at: float | None
+    store: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

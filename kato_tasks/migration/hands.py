@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from kato_tasks.errors import InvalidInput
+from kato_tasks.errors import InvalidInput, LedgerOutdated, LedgerUnavailable, StoreUnavailable
 from kato_tasks.instrumentation import logger
 from kato_tasks.ledger import Item, ItemState, Ledger, Migration, MigrationState, Outcome
 from kato_tasks.migration.moved import How, Moved
@@ -67,12 +67,14 @@ class Hand:
 
         Raises:
             UnknownMigration: There is none of that id.
+            InvalidInput: Its sessions are in another store; nothing is done.
             LedgerUnavailable: The ledger did not answer. What was moved is moved.
             StoreUnavailable: The store did not answer. What was moved is moved.
         """
         found = self.ledger.get(migration)
         if found.state is not MigrationState.RUNNING:
             return False
+        refuse_stranger(self.ledger, found)
         items = self.ledger.claim(migration, self._name, most=_CHUNK, seconds=CLAIMED)
         if not items:
             return self._wait(found)
@@ -130,7 +132,8 @@ class Hand:
         return True
 
     def _move(self, migration: Migration, item: Item) -> Moved:
-        self._move_home(item)
+        if not _may_tear(migration):
+            self._move_home(item)
         keep = migration.keep_for > 0
         try:
             return self.mover.move(
@@ -143,6 +146,11 @@ class Hand:
         except InvalidInput as error:
             # Its instance is not configured here.
             return Moved(how=How.FAILED, error=str(error))
+        except (StoreUnavailable, LedgerUnavailable, LedgerOutdated):
+            raise
+        except Exception as error:  # noqa: BLE001 - one session must not keep the others here
+            logger.exception("move broken off", extra={"session": item.key})
+            return Moved(how=How.LATER, error=f"its move was broken off: {error!r}")
 
     def _move_home(self, item: Item) -> None:
         if item.node not in self._homes:
@@ -156,6 +164,9 @@ class Hand:
         tally = self.ledger.tally(migration.id)
         done = tally.done
         share = tally.failed / done if done else 0.0
+        if not tally.pending + tally.moving:
+            # Nothing is left that it could be kept from.
+            return
         if done >= min(_LEAST, migration.total) and share > migration.most_failures:
             reason = (
                 f"{tally.failed:,} of {done:,} sessions failed, more than "
@@ -164,6 +175,24 @@ class Hand:
             )
             if self.ledger.cancel(migration.id, state=MigrationState.STOPPED, reason=reason):
                 logger.error("migration stopped", extra={"migration": migration.id})
+
+
+def _may_tear(migration: Migration) -> bool:
+    """Tell whether others of a node stay behind: its new sessions are made where they are then."""
+    picks = any(migration.wanted.get(name) for name in ("keys", "prefix", "tags"))
+    return migration.accept_empty_node and picks
+
+
+def refuse_stranger(ledger: Ledger, migration: Migration) -> None:
+    """See that the sessions of a migration are in this store.
+
+    Raises:
+        InvalidInput: They are in another one, where there may be others of the same keys.
+    """
+    if not ledger.owns(migration):
+        raise InvalidInput(
+            f"migration {migration.id}", "is one of another store", "one that this store has begun"
+        )
 
 
 def _outcome(migration: Migration, item: Item, moved: Moved) -> Outcome:

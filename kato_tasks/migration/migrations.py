@@ -24,7 +24,8 @@ from kato_tasks.ledger import (
 from kato_tasks.migration.asking import Request
 from kato_tasks.migration.copies import drop_copy
 from kato_tasks.migration.gathering import gather
-from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of
+from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of, refuse_stranger
+from kato_tasks.migration.moved import How
 from kato_tasks.migration.mover import Mover
 from kato_tasks.migration.planning import Plan, Planner
 from kato_tasks.registry import Registry
@@ -122,7 +123,7 @@ class Migrations:
     def run(self, plan: Plan, *, alone: bool = True) -> Standing:
         """Begin a migration and work on it in this thread; return how it stands in the end.
 
-        Should this process die, the workers' sweep sends for hands.
+        Should this process die, or stop, the workers' sweep sends for hands.
 
         Args:
             plan: What to do.
@@ -134,7 +135,7 @@ class Migrations:
             StoreUnavailable: The store did not answer. What was moved is moved.
         """
         begun = self._begin(plan) if alone else self.start(plan)
-        while self.hand(begun.id):
+        while self.hand(begun.id) and not self._mover.stopping:
             pass
         return self.standing(begun.id)
 
@@ -246,8 +247,9 @@ class Migrations:
         Raises:
             UnknownMigration: There is none of that id.
         """
-        self.ledger.get(migration)
-        return self.ledger.cancel(migration)
+        found = self.ledger.get(migration)
+        # Of one of another store, which may not be there any more, nobody looks what hands have.
+        return self.ledger.cancel(migration, under_way=not self.ledger.owns(found))
 
     def resume(self, migration: str) -> bool:
         """Go on with what was cancelled, has stopped or failed; False if nothing is left to do.
@@ -256,9 +258,11 @@ class Migrations:
 
         Raises:
             UnknownMigration: There is none of that id.
+            InvalidInput: Its sessions are in another store, or it is rolled back.
             SessionsMigrating: Some of its sessions are in another migration by now.
         """
         found = self.ledger.get(migration)
+        refuse_stranger(self.ledger, found)
         if found.state is MigrationState.RUNNING:
             goes_on, silent = True, self.ledger.beat(migration, older=_QUIET)
         else:
@@ -278,6 +282,7 @@ class Migrations:
             SessionsMigrating: Some of its sessions are in another migration by now.
         """
         found = self.ledger.get(migration)
+        refuse_stranger(self.ledger, found)
         self._refuse_rollback(found)
         new = NewMigration(
             source=found.target or found.source,
@@ -316,7 +321,9 @@ class Migrations:
             self._drop_kept(item)
         name = secrets.token_hex(8)
         for item in self.ledger.claim_left(name, most=_SWEPT, seconds=CLAIMED):
-            self.ledger.settle(item.migration, name, [self._left(item)])
+            outcome = self._left(item)
+            if outcome is not None:
+                self.ledger.settle(item.migration, name, [outcome])
         return tended
 
     def _create(self, new: NewMigration, items: Iterator[NewItem]) -> Migration:
@@ -340,15 +347,18 @@ class Migrations:
         if by is not None:
             raise InvalidInput(f"migration {found.id}", f"is rolled back by {by}", allowed)
 
-    def _left(self, item: Item) -> Outcome:
-        """Return what became of a session that was left on its way."""
-        record = self._registry.get(item.key)
-        if record is not None and record.spec.instance == item.target:
-            return Outcome(key=item.key, state=ItemState.MOVED, after=record.session_id)
-        if item.made is not None:
-            with suppress(KatoTasksError):
-                drop_copy(self._mover.client(item.target), item.made)
-        return Outcome(key=item.key, state=ItemState.PENDING)
+    def _left(self, item: Item) -> Outcome | None:
+        """Return what became of a session that was left on its way; None if it is still on it."""
+        try:
+            moved = self._mover.look(item.key, item.target, item.made)
+        except InvalidInput as error:
+            # Its instance is not configured here.
+            return Outcome(key=item.key, state=ItemState.PENDING, error=str(error))
+        if moved is None:
+            return None
+        arrived = moved.how is How.ALREADY
+        state = ItemState.MOVED if arrived else ItemState.PENDING
+        return Outcome(key=item.key, state=state, after=moved.after if arrived else None)
 
     def _drop_kept(self, item: Item) -> None:
         """Delete a source that was kept, unless somebody is bound to it after all."""

@@ -139,6 +139,10 @@ class Planner:
         """Tell whether there is a session to move."""
         return next(self.items(request), None) is not None
 
+    def count(self, request: Request) -> int:
+        """Return how many sessions there are to move."""
+        return sum(1 for _ in self.items(request))
+
     def items(self, request: Request) -> Iterator[NewItem]:
         """Return what would move, item by item: a walk over all sessions."""
         route = self.route(request)
@@ -199,11 +203,13 @@ class Planner:
 
     def _refuse_strangers(self, request: Request, survey: _Survey) -> None:
         """Refuse keys that are no sessions of the source: nothing of a wrong list is moved."""
-        strangers = [key for key in request.keys if key not in survey.found]
+        strangers = [key for key in dict.fromkeys(request.keys) if key not in survey.found]
         if not strangers:
             return
         record = self._registry.get(strangers[0])
         where = "is not known" if record is None else f"is on {record.spec.instance!r}"
+        if record is not None and record.spec.instance == request.source:
+            where = "is none that the filter takes"
         others = f", and {len(strangers) - 1} more like it" if len(strangers) > 1 else ""
         raise InvalidInput(
             f"session {strangers[0]!r}{others}", where, f"sessions on {request.source!r}"

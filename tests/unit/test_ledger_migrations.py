@@ -27,7 +27,7 @@ def book(ledger_url: str) -> Iterator[Book]:
 
 def test_a_migration_is_read_as_it_was_begun(book: Book) -> None:
     begun = book.begin("a", "b")
-    assert re.fullmatch(r"m-20270115-080000-[0-9a-f]{4}", begun.id)
+    assert re.fullmatch(r"m-20270115-080000-[0-9a-f]{8}", begun.id)
     assert book.ledger.get(begun.id) == begun
     new = new_migration()
     assert all(getattr(begun, name) == getattr(new, name) for name in new.__slots__)
@@ -107,7 +107,8 @@ def test_an_error_of_whoever_gives_items_leaves_nothing(book: Book) -> None:
 def test_items_may_come_from_the_ledger_itself(book: Book) -> None:
     """As those of a rollback do."""
     begun = book.begin(*(f"k{number}" for number in range(1_100)))
-    book.ledger.cancel(begun.id)
+    book.settle(begun, "hand", *book.claim(begun, "hand", 2_000), state=ItemState.MOVED)
+    assert book.ledger.finish(begun.id)
     again = (
         NewItem(key=one.key, node=one.node, source=one.target, target=one.source)
         for one in book.ledger.items(begun.id)
@@ -279,3 +280,25 @@ def test_sources_that_are_kept_are_found_until_they_are_gone(book: Book) -> None
     assert [one.key for one in book.ledger.kept(due=True, limit=9)] == ["b"]
     book.ledger.kept_gone(begun.id, "b")
     assert [one.key for one in book.ledger.kept(due=False, limit=1)] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["\udcff", "m-\0", "m-\u00fc", ""])
+def test_an_id_that_no_migration_can_have_is_not_known(book: Book, name: str) -> None:
+    with pytest.raises(UnknownMigration):
+        book.ledger.get(name)
+
+
+def test_what_is_rolled_back_does_not_go_on(book: Book) -> None:
+    begun = book.begin("a", "b")
+    book.claim(begun, "hand")
+    book.settle(begun, "hand", "a", state=ItemState.MOVED)
+    with pytest.raises(InvalidInput, match="is not done"):
+        book.ledger.create(new_migration(begun.id), new_items("a"))
+    book.settle(begun, "hand", "b", state=ItemState.FAILED)
+    book.ledger.finish(begun.id)
+    back = book.ledger.create(new_migration(begun.id), new_items("a"))
+    with pytest.raises(InvalidInput, match=f"is rolled back by {back.id}"):
+        book.ledger.resume(begun.id)
+    with pytest.raises(InvalidInput, match=f"is rolled back by {back.id}"):
+        book.ledger.create(new_migration(begun.id), new_items("b"))
+    assert book.states(begun) == {"a": "moved", "b": "failed"}

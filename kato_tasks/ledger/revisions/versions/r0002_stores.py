@@ -1,0 +1,14 @@
+"""Which store the sessions of a migration are in."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Add the column; migrations from before are anybody's."""
+    op.add_column("kt_migrations", sa.Column("store", sa.String(64)))
