@@ -12,3 +12,4 @@ down_revision = "0001"
 def upgrade() -> None:
     """Add the column; migrations from before are anybody's."""
     op.add_column("kt_migrations", sa.Column("store", sa.String(64)))
+    op.create_index("kt_migrations_rolls_back", "kt_migrations", ["rolls_back"])
