@@ -156,9 +156,6 @@ class Hand:
         tally = self.ledger.tally(migration.id)
         done = tally.moved + tally.skipped + tally.failed
         share = tally.failed / done if done else 0.0
-        if not tally.pending + tally.moving:
-            # Nothing is left that it could be kept from.
-            return
         if done >= min(_LEAST, migration.total) and share > migration.most_failures:
             reason = (
                 f"{tally.failed:,} of {done:,} sessions failed, more than "

@@ -298,11 +298,17 @@ class Migrations:
         if found.state is MigrationState.CANCELLED:
             problem = "was cancelled: resume it first, or move its sessions back with another"
             raise InvalidInput(f"migration {found.id}", problem, allowed)
-        if found.state is not MigrationState.DONE:
+        if found.state is not MigrationState.DONE and not self._has_tried_all(found):
             raise InvalidInput(f"migration {found.id}", f"is {found.state.value}", allowed)
         by = self.ledger.rolled_back_by(found.id)
         if by is not None:
             raise InvalidInput(f"migration {found.id}", f"is rolled back by {by}", allowed)
+
+    def _has_tried_all(self, found: Migration) -> bool:
+        """Tell whether one has stopped that had nothing left: resumed, it would fail again."""
+        tally = self.ledger.tally(found.id)
+        left = tally.pending + tally.moving + tally.cancelled
+        return found.state is MigrationState.STOPPED and not left
 
     def _left(self, item: Item) -> Outcome | None:
         """Return what became of a session that was left on its way; None if it is still on it."""

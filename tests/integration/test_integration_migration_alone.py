@@ -46,14 +46,16 @@ def run(services: Services, **options: object) -> Standing:
     return services.migrations.run(services.migrations.plan(request))
 
 
-def test_one_of_which_nothing_is_left_is_done_whatever_failed(services: Services, key: str) -> None:
-    """It can be rolled back then: nothing that resuming it could do is left but what failed."""
+def test_one_that_has_stopped_with_nothing_left_is_rolled_back(
+    services: Services, key: str
+) -> None:
+    """Resumed, it would fail again, and stop."""
     first, *_ = fill(services, key, 5)
     claim = services.lanes.claim(first, most=1, idle=True)
     services.lanes.park(claim.lease, "for this test")  # type: ignore[union-attr]
     standing = run(services)
     assert (standing.tally.moved, standing.tally.failed) == (4, 1)
-    assert standing.migration.state is MigrationState.DONE
+    assert standing.migration.state is MigrationState.STOPPED
     assert services.migrations.rollback(standing.migration.id).total == 4
 
 
