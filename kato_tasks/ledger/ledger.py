@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -65,7 +64,8 @@ class Ledger:
 
     Args:
         url: The database; ``""`` for a file of this user's own.
-        now: The clock, epoch seconds.
+        now: The clock, epoch seconds; the database server's if absent, as the clocks of several
+            machines differ.
         store: Returns the name of the store whose sessions move. Migrations of others are left
             alone by who looks after migrations; None if there is one only.
 
@@ -77,12 +77,12 @@ class Ledger:
         self,
         url: str = "",
         *,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         store: Callable[[], str] | None = None,
     ) -> None:
         self._database = Database(url)
         self._store = store
-        self._now = now
+        self._now = self._database.time if now is None else now
         self._lock = threading.Lock()
         self._is_current = False
 

@@ -87,6 +87,7 @@ migrations: Final = Table(
     Column("store", String(64)),
     Index("kt_migrations_state", "state"),
     Index("kt_migrations_created", "created_at"),
+    Index("kt_migrations_rolls_back", "rolls_back"),
 )
 
 items: Final = Table(

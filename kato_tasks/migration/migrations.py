@@ -130,9 +130,34 @@ class Migrations:
             StoreUnavailable: The store did not answer. What was moved is moved.
         """
         begun = self._begin(plan) if alone else self.start(plan)
-        while self.hand(begun.id) and not self.mover.stopping:
+        return self.go_on(begun.id)
+
+    def go_on(self, migration: str) -> Standing:
+        """Work on a migration in this thread, as :meth:`run` does; return how it stands in the end.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+            LedgerUnavailable: The ledger did not answer.
+            StoreUnavailable: The store did not answer. What was moved is moved.
+        """
+        while self.hand(migration) and not self.mover.stopping:
             pass
-        return self.standing(begun.id)
+        return self.standing(migration)
+
+    def is_of_one(self, migration: str, request: Request) -> bool:
+        """Tell whether a migration is what was asked for, with one session by its key.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+        """
+        found = self.ledger.get(migration)
+        keys = [item.key for item in self.ledger.items(migration, limit=2)]
+        return (found.source, found.target, found.rolls_back, tuple(keys)) == (
+            request.source,
+            request.target,
+            None,
+            request.keys,
+        )
 
     def _begin(self, plan: Plan) -> Migration:
         request = plan.request

@@ -6,7 +6,13 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from kato_tasks.errors import KatoTasksError, LedgerUnavailable, StoreUnavailable, UnknownSession
+from kato_tasks.errors import (
+    KatoTasksError,
+    LedgerUnavailable,
+    SessionsMigrating,
+    StoreUnavailable,
+    UnknownSession,
+)
 from kato_tasks.instrumentation import logger
 from kato_tasks.migration import Request
 from kato_tasks.worker import names, process
@@ -58,8 +64,24 @@ def migrate_session(
         accept_empty_node=arguments.accept_empty_node,
         most_failures=1.0,
     )
-    standing = services.migrations.run(services.migrations.plan(request))
-    return dict(services.migrations.results(standing.migration.id)[key])
+    migrations = services.migrations
+    plan = migrations.plan(request)
+    try:
+        standing = migrations.run(plan)
+    except SessionsMigrating as error:
+        if not (_is_again(self) and migrations.is_of_one(error.migration, request)):
+            raise
+        standing = migrations.go_on(error.migration)
+    if not standing.over:
+        # This worker stops; another one goes on with it.
+        raise self.retry(countdown=1)
+    return dict(migrations.results(standing.migration.id)[key])
+
+
+def _is_again(task: Task[Any, Any]) -> bool:
+    """Tell whether an earlier run of a task may have begun what this one is to begin."""
+    info = task.request.delivery_info or {}
+    return bool(task.request.retries or info.get("redelivered"))
 
 
 @shared_task(name=names.MIGRATE_ALL, **_AGAIN)

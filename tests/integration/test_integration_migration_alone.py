@@ -9,10 +9,12 @@ import pytest
 from integration_site import DevServer, Processes
 
 from kato_tasks import InvalidInput, Settings
+from kato_tasks.errors import SessionsMigrating
 from kato_tasks.ledger import MigrationState
 from kato_tasks.migration import Request, Standing, drain
 from kato_tasks.services import Services
 from kato_tasks.testing import wait_until
+from kato_tasks.worker.migration_tasks import migrate_session
 
 
 @pytest.fixture
@@ -98,3 +100,19 @@ def test_a_drain_that_is_refused_closes_nothing(services: Services, key: str, wh
             lambda _step, _done, _total: None,
         )
     assert set(services.placement.cordoned()) == before
+
+
+def test_a_task_that_comes_again_goes_on_with_what_it_has_begun(
+    services: Services, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its store was away in the middle, or its worker died."""
+    first, _ = fill(services, key, 2)
+    monkeypatch.setattr("kato_tasks.worker.process.services", lambda _: services)
+    arguments = {"args": (first, "green"), "kwargs": {"accept_empty_node": True}}
+    request = Request(source="blue", target="green", keys=(first,), accept_empty_node=True)
+    begun = services.migrations.start(services.migrations.plan(request))
+    refused = migrate_session.apply(**arguments)
+    assert isinstance(refused.result, SessionsMigrating)
+    again = migrate_session.apply(**arguments, retries=1)
+    assert again.result["status"] == "success"
+    assert services.ledger.get(begun.id).state is MigrationState.DONE
