@@ -138,8 +138,8 @@ class Hand:
                 note=lambda made: self.ledger.note_made(migration.id, item.key, self._name, made),
             )
         except InvalidInput as error:
-            # Its instance is not configured here.
-            moved = Moved(how=How.FAILED, error=str(error))
+            # Its instance is not configured here, and may be elsewhere: settings change one by one.
+            moved = Moved(how=How.LATER, error=str(error))
         except (StoreUnavailable, LedgerUnavailable, LedgerOutdated):
             raise
         except Exception as error:  # noqa: BLE001 - one session must not keep the others here

@@ -24,7 +24,7 @@ from kato_tasks.ledger import (
 from kato_tasks.migration.asking import Request
 from kato_tasks.migration.copies import drop_copy
 from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of, refuse_stranger
-from kato_tasks.migration.moved import How
+from kato_tasks.migration.moved import How, Moved
 from kato_tasks.migration.mover import Mover
 from kato_tasks.migration.planning import Plan, Planner
 from kato_tasks.registry import Registry
@@ -340,13 +340,20 @@ class Migrations:
         try:
             moved = self.mover.look(item.key, item.target, item.made)
         except InvalidInput as error:
-            # Its instance is not configured here.
-            return Outcome(key=item.key, state=ItemState.PENDING, error=str(error))
+            # Its instance is not configured here: its copy is left to expire.
+            moved = self._where(item, str(error))
         if moved is None:
             return None
         arrived = moved.how is How.ALREADY
         state = ItemState.MOVED if arrived else ItemState.PENDING
-        return Outcome(key=item.key, state=state, after=moved.after if arrived else None)
+        after = moved.after if arrived else None
+        return Outcome(key=item.key, state=state, after=after, error=moved.error)
+
+    def _where(self, item: Item, error: str) -> Moved:
+        record = self._registry.get(item.key)
+        if record is not None and record.spec.instance == item.target:
+            return Moved(how=How.ALREADY, after=record.session_id)
+        return Moved(how=How.LATER, error=error)
 
     def _drop_kept(self, item: Item) -> None:
         """Delete a source that was kept, unless somebody is bound to it after all."""

@@ -116,3 +116,38 @@ def test_a_task_that_comes_again_goes_on_with_what_it_has_begun(
     again = migrate_session.apply(**arguments, retries=1)
     assert again.result["status"] == "success"
     assert services.ledger.get(begun.id).state is MigrationState.DONE
+
+
+@pytest.fixture
+def stranger(services: Services) -> Iterator[Services]:
+    """A worker whose settings do not have the target yet."""
+    instances = {"blue": services.settings.instances["blue"]}
+    own = services.settings.model_copy(update={"instances": instances})
+    with Services(own, wake=lambda _: None) as opened:
+        yield opened
+
+
+def test_a_worker_that_does_not_know_the_target_leaves_it_to_others(
+    services: Services, stranger: Services, key: str
+) -> None:
+    fill(services, key, 3)
+    request = Request(source="blue", target="green")
+    begun = services.migrations.start(services.migrations.plan(request))
+    stranger.migrations.hand(begun.id)
+    assert services.ledger.tally(begun.id).pending == 3
+    assert services.migrations.go_on(begun.id).tally.moved == 3
+
+
+def test_nor_does_it_say_that_nothing_has_moved(
+    services: Services, stranger: Services, key: str
+) -> None:
+    first, _ = fill(services, key, 2)
+    request = Request(source="blue", target="green")
+    begun = services.migrations.start(services.migrations.plan(request))
+    services.ledger.claim(begun.id, "dead", most=2, seconds=0.0)
+    services.mover.move(first, "green")
+    services.ledger.cancel(begun.id)
+    stranger.migrations.tend()
+    states = {item.key: item.state.value for item in services.ledger.items(begun.id)}
+    assert sorted(states.values()) == ["cancelled", "moved"]
+    assert states[first] == "moved"
