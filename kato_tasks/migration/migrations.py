@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from kato_tasks.delivery import LeaseKeeper
 from kato_tasks.errors import InvalidInput, KatoTasksError
 from kato_tasks.instrumentation import logger
 from kato_tasks.ledger import (
@@ -98,6 +99,12 @@ class Migrations:
         self._registry = registry
         self._hire = hire
         self._move_home = move_home
+        # One of its own: leases in the store must not wait for the ledger.
+        self._keeper = LeaseKeeper(CLAIMED / 3)
+
+    def close(self) -> None:
+        """Stop to say that hands are at work. Idempotent."""
+        self._keeper.close()
 
     def plan(self, request: Request) -> Plan:
         """Plan a migration; see :meth:`Planner.plan`."""
@@ -175,7 +182,8 @@ class Migrations:
 
     def hand(self, migration: str) -> bool:
         """Work on a migration for one turn; see :meth:`Hand.turn`."""
-        goes_on = Hand(self.ledger, self.mover, self._move_home).turn(migration)
+        hand = Hand(self.ledger, self.mover, self._move_home, self._keeper)
+        goes_on = hand.turn(migration)
         if not goes_on:
             self.finish(migration)
         return goes_on
