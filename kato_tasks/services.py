@@ -207,6 +207,7 @@ class Services:
     def close(self) -> None:
         """Close all connections. Idempotent."""
         self._keeper.close()
+        self.migrations.close()
         self.ledger.close()
         self.clients.close()
         self._redis.close()

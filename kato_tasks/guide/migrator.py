@@ -55,6 +55,8 @@ class SessionMigrator(Face):
             target=self.target,
             accept_empty_node=self.accept_empty_node,
         )
+        if moved is None:
+            raise SessionNotMoved(session_id, "this process stops before it is at the target")
         if "new_id" not in moved:
             raise SessionNotMoved(session_id, moved["error"])
         return moved["new_id"]

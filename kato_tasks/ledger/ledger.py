@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -67,7 +66,8 @@ class Ledger:
 
     Args:
         url: The database; ``""`` for a file of this user's own.
-        now: The clock, epoch seconds.
+        now: The clock, epoch seconds; the database server's if absent, as the clocks of several
+            machines differ.
         store: Returns the name of the store whose sessions move. Migrations of others are left
             alone by who looks after migrations; None if there is one only.
 
@@ -79,12 +79,12 @@ class Ledger:
         self,
         url: str = "",
         *,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         store: Callable[[], str] | None = None,
     ) -> None:
         self._database = Database(url)
         self._store = store
-        self._now = now
+        self._now = self._database.time if now is None else now
         self._lock = threading.Lock()
         self._is_current = False
 
@@ -143,9 +143,7 @@ class Ledger:
                 self._database.hold_back_others(connection)
                 if new.rolls_back is not None:
                     _refuse_undone(connection, new.rolls_back, allowed="one that is done")
-                    if _lock(connection, new.rolls_back) is not MigrationState.DONE:
-                        subject = f"migration {new.rolls_back}"
-                        raise InvalidInput(subject, "is not done", "one that is done")
+                    _refuse_unfinished(connection, new.rolls_back)
                 connection.execute(insert(migrations).values(fields))
                 total = _write_items(connection, name, wanted)
                 if not total:
@@ -210,9 +208,11 @@ class Ledger:
                 state = _lock(connection, migration)
                 if state in (None, MigrationState.RUNNING):
                     return state is not None
-                _refuse_undone(connection, migration, allowed="one that is not undone")
                 _refuse_taken(connection, migration, states)
-                return self._resume(connection, migration, states)
+                goes_on = self._resume(connection, migration, states)
+                if goes_on:
+                    _refuse_undone(connection, migration, allowed="one that is not undone")
+                return goes_on
         except _Taken as taken:
             raise self._taken(taken) from None
 
@@ -690,6 +690,16 @@ def _refuse_undone(connection: Connection, migration: str, *, allowed: str) -> N
     by = connection.execute(undone).scalar_one_or_none()
     if by is not None:
         raise InvalidInput(f"migration {migration}", f"is rolled back by {by}", allowed)
+
+
+def _refuse_unfinished(connection: Connection, migration: str) -> None:
+    """See that a migration is done, or has stopped when nothing was left of it."""
+    state = _lock(connection, migration)
+    left = (ItemState.PENDING, ItemState.MOVING, ItemState.CANCELLED)
+    more = select(items.c.position).where(items.c.migration == migration, items.c.state.in_(left))
+    over = state in (MigrationState.DONE, MigrationState.STOPPED)
+    if not over or connection.execute(more.limit(1)).first() is not None:
+        raise InvalidInput(f"migration {migration}", "is not done", "one that is done")
 
 
 def _refuse_taken(connection: Connection, migration: str, states: Collection[ItemState]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
+from kato_tasks.delivery import LeaseKeeper
 from kato_tasks.errors import InvalidInput, LedgerOutdated, LedgerUnavailable, StoreUnavailable
 from kato_tasks.instrumentation import logger
 from kato_tasks.ledger import Item, ItemState, Ledger, Migration, MigrationState, Outcome
@@ -49,11 +51,14 @@ class Hand:
         ledger: Has the migration.
         mover: Moves sessions.
         move_home: Has new sessions of a node made on its target.
+        keeper: Says meanwhile that it is at work: one session may take longer than others wait for
+            a sign of life. None if nobody does.
     """
 
     ledger: Ledger
     mover: Mover
     move_home: MoveHome
+    keeper: LeaseKeeper | None = None
     _name: str = field(default_factory=lambda: secrets.token_hex(8))
     _homes: set[str] = field(default_factory=set)
     _looked: float = 0.0
@@ -79,11 +84,22 @@ class Hand:
         if not items:
             return self._wait(found)
         try:
-            self._move_all(found, items)
+            with self._keeping(migration):
+                self._move_all(found, items)
         finally:
             self.ledger.give_back(migration, self._name, unclear=self._unclear)
         self._stop_beyond(found)
         return True
+
+    def _keeping(self, migration: str) -> AbstractContextManager[None]:
+        if self.keeper is None:
+            return nullcontext()
+
+        def renew() -> bool:
+            self.ledger.renew(migration, self._name, seconds=CLAIMED)
+            return True
+
+        return self.keeper.keeping(renew)
 
     def _wait(self, migration: Migration) -> bool:
         tally = self.ledger.tally(migration.id)
@@ -144,8 +160,8 @@ class Hand:
                 note=lambda made: self.ledger.note_made(migration.id, item.key, self._name, made),
             )
         except InvalidInput as error:
-            # Its instance is not configured here.
-            return Moved(how=How.FAILED, error=str(error))
+            # Its instance is not configured here, and may be elsewhere: settings change one by one.
+            return Moved(how=How.LATER, error=str(error))
         except (StoreUnavailable, LedgerUnavailable, LedgerOutdated):
             raise
         except Exception as error:  # noqa: BLE001 - one session must not keep the others here
@@ -164,9 +180,6 @@ class Hand:
         tally = self.ledger.tally(migration.id)
         done = tally.done
         share = tally.failed / done if done else 0.0
-        if not tally.pending + tally.moving:
-            # Nothing is left that it could be kept from.
-            return
         if done >= min(_LEAST, migration.total) and share > migration.most_failures:
             reason = (
                 f"{tally.failed:,} of {done:,} sessions failed, more than "

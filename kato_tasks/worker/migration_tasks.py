@@ -6,7 +6,12 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from kato_tasks.errors import KatoTasksError, LedgerUnavailable, StoreUnavailable, UnknownSession
+from kato_tasks.errors import (
+    KatoTasksError,
+    LedgerUnavailable,
+    StoreUnavailable,
+    UnknownSession,
+)
 from kato_tasks.instrumentation import logger
 from kato_tasks.worker import names, process
 from kato_tasks.worker.arguments import HireArguments, MigrateArguments, MoveArguments, read
@@ -54,8 +59,18 @@ def migrate_session(
         target=arguments.target,
         keep_for=arguments.keep_for,
         accept_empty_node=arguments.accept_empty_node,
+        again=_is_again(self),
     )
+    if moved is None:
+        # This worker stops; another one goes on with it.
+        raise self.retry(countdown=1)
     return dict(moved)
+
+
+def _is_again(task: Task[Any, Any]) -> bool:
+    """Tell whether an earlier run of a task may have begun what this one is to begin."""
+    info = task.request.delivery_info or {}
+    return bool(task.request.retries or info.get("redelivered"))
 
 
 @shared_task(name=names.MIGRATE_ALL, **_AGAIN)

@@ -10,12 +10,14 @@ from typing import cast
 import pytest
 from ledger_steps import Book, Clock
 
+from kato_tasks.delivery import LeaseKeeper
 from kato_tasks.errors import StoreUnavailable
 from kato_tasks.ledger import Ledger
 from kato_tasks.migration import How, Migrations, Moved, Mover, Planner
 from kato_tasks.migration.hands import Hand
 from kato_tasks.models import SessionRecord, SessionSpec, SessionState
 from kato_tasks.registry import Registry
+from kato_tasks.testing import wait_until
 
 
 @dataclass
@@ -158,6 +160,27 @@ def test_a_session_whose_move_breaks_off_is_given_up_at_last(desk: Desk) -> None
             break
     assert desk.states(begun.id) == {"a": "failed", "b": "moved"}
     assert "a record that nobody can read" in desk.book.item(begun, "a").error
+
+
+def test_a_hand_says_that_it_is_at_work_however_long_one_session_takes(desk: Desk) -> None:
+    """Else others would take its sessions, and the sweep send for more hands."""
+    begun, book = desk.book.begin("a", "b"), desk.book
+
+    class Slow(Lost):
+        def move(self, *_: object, **__: object) -> Moved:
+            for _second in range(4):
+                book.clock.time += 8
+                wait_until(lambda: book.ledger.get(begun.id).beat_at == book.clock(), timeout=5)
+            assert not book.ledger.beat(begun.id, older=10)
+            assert book.claim(begun, "other") == []
+            return Moved(how=How.MOVED)
+
+    keeper, mover = LeaseKeeper(0.01), cast("Mover", Slow(desk.records))
+    try:
+        assert Hand(book.ledger, mover, lambda _node, _to: None, keeper).turn(begun.id)
+    finally:
+        keeper.close()
+    assert desk.states(begun.id) == {"a": "moved", "b": "moved"}
 
 
 def test_a_hand_that_cannot_tell_leaves_it_to_the_next(desk: Desk) -> None:
