@@ -27,6 +27,7 @@ key           type     lifetime
 ``…:callers`` zset     the lease time after the last of these processes came by; at most 1000
 ``…:shares``  hash     as long as the callers; one field for each of them
 ``home:…``    string   the retention setting after somebody asked for it; one for each node
+``adopted:…``  string   the retention setting after a session was adopted: under which key
 ``cordons``   hash     permanent; a field for each instance that takes no new session
 ``identity``  string   permanent; the name of this store, for ledgers
 ``{schedule}`` hash    ``…:lease``: the beat_lease setting after its holder last renewed it
@@ -167,6 +168,10 @@ class Keys:
     def home(self, folded: str) -> str:
         """Return on which instance the sessions of one node are made."""
         return f"{self.prefix}:home:{{{folded}}}"
+
+    def adopted(self, instance: str, session_id: str) -> str:
+        """Return under which session key one of a server's sessions has become ours."""
+        return f"{self.prefix}:adopted:{{{instance}:{session_id}}}"
 
     @property
     def cordons(self) -> str:

@@ -240,6 +240,7 @@ def _migrations(services: Services, hire: Hire) -> Migrations:
         kinship=services.mover.kinship,
         client=services.clients,
         place=services.places.place_away,
+        cordoned=services.placement.cordoned,
     )
     return Migrations(
         planner,

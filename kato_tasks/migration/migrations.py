@@ -37,6 +37,8 @@ _SILENT: Final = 10.0
 _QUIET: Final = 3.0
 """Seconds after which a person who asks for new hands gets them."""
 _SWEPT: Final = 50
+_SEVERAL: Final = "several"
+"""What a migration is from that takes sessions back from where each one went."""
 _SMALL: Final = 1_000
 """Most sessions whose results are told one by one."""
 
@@ -324,7 +326,7 @@ class Migrations:
         refuse_stranger(self.ledger, found)
         self._refuse_rollback(found)
         new = NewMigration(
-            source=found.target or found.source,
+            source=found.target or _SEVERAL,
             target=found.source,
             wanted={},
             parallel=found.parallel,

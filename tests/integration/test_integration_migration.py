@@ -346,6 +346,6 @@ def test_the_command_plans_moves_shows_and_undoes(
     assert run("migrate", "status", name, "--failed") == []
     back = run("migrate", "rollback", name)
     assert (back["rolls_back"], back["moved"]) == (name, 4)
-    assert "is rolled back by" in run("migrate", "resume", name, code=2)["error"]
+    assert f"migration {name}" in run("migrate", "resume", name, code=2)["error"]
     assert "is not known" in run("migrate", "cancel", "m-none", code=2)["error"]
     assert not run("migrate", "cancel", name)["cancelled"]
