@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _SILENT: Final = 10.0
 """Seconds without a sign of life after which a migration gets new hands."""
 _QUIET: Final = 3.0
 """Seconds after which a person who asks for new hands gets them."""
+_LOOK: Final = 0.1
 _SWEPT: Final = 50
 _SEVERAL: Final = "several"
 """What a migration is from that takes sessions back from where each one went."""
@@ -307,10 +309,20 @@ class Migrations:
         if found.state is MigrationState.RUNNING:
             goes_on, silent = True, self.ledger.beat(migration, older=_QUIET)
         else:
+            self._let_hands_leave(migration)
             goes_on = silent = self.ledger.resume(migration)
         if silent:
             self._hire(migration, hands_of(found))
         return goes_on
+
+    def _let_hands_leave(self, migration: str) -> None:
+        """Wait until the hands of one that was just cancelled have noticed that.
+
+        They would go on else, beside those that are sent for.
+        """
+        until = time.monotonic() + _QUIET
+        while self.ledger.tally(migration).moving and time.monotonic() < until:
+            time.sleep(_LOOK)
 
     def rollback(self, migration: str) -> Migration:
         """Begin to move every session of a migration back, to a new server-side session.
