@@ -1,4 +1,4 @@
-"""Latency buckets and log events."""
+"""Latency buckets, log events, and what is told of progress."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 logger: Final = logging.getLogger("kato_tasks")
 """Every event is a constant message with its facts in ``extra``; nothing prints."""
+
+Told = Callable[[str, int, int], None]
+"""Told of progress: the step in words, how much of it is done, how much there is."""
 
 _STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _LONGEST_FACT: Final = 500
@@ -20,6 +23,13 @@ _USERINFO: Final = re.compile(r"(?<=://)\S*@")
 
 _PER_DOUBLING: Final = 8
 _HIGHEST: Final = 20 * _PER_DOUBLING
+
+
+def hide_password(url: str) -> str:
+    """Return a URL as it may be shown: without what stands before its host."""
+    # By hand: a parser finds no password where it holds a "/" or where the scheme is missing.
+    scheme, separator, rest = url.rpartition("://")
+    return scheme + separator + rest.rpartition("@")[2].partition("?")[0]
 
 
 class FactsFormatter(logging.Formatter):

@@ -27,7 +27,9 @@ key           type     lifetime
 ``…:callers`` zset     the lease time after the last of these processes came by; at most 1000
 ``…:shares``  hash     as long as the callers; one field for each of them
 ``home:…``    string   the retention setting after somebody asked for it; one for each node
+``adopted:…``  string   the retention setting after a session was adopted: under which key
 ``cordons``   hash     permanent; a field for each instance that takes no new session
+``identity``  string   permanent; the name of this store, for ledgers
 ``{schedule}`` hash    ``…:lease``: the beat_lease setting after its holder last renewed it
 ``{schedule}`` hash    ``…:runs``: permanent; one field for each entry of the schedule
 ============  =======  ==========================================================================
@@ -38,7 +40,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zlib import crc32
 
-PERMANENT = ("ready", "activity", "dead", "stats", "idle", "refresh", "clock", "runs", "cordons")
+PERMANENT = (
+    *("ready", "activity", "dead", "stats", "idle", "refresh", "clock"),
+    *("runs", "cordons", "identity"),
+)
 """The names of the keys that stay for ever; each is one per shard, or one in all, and bounded."""
 
 
@@ -164,10 +169,19 @@ class Keys:
         """Return on which instance the sessions of one node are made."""
         return f"{self.prefix}:home:{{{folded}}}"
 
+    def adopted(self, instance: str, session_id: str) -> str:
+        """Return under which session key one of a server's sessions has become ours."""
+        return f"{self.prefix}:adopted:{{{instance}:{session_id}}}"
+
     @property
     def cordons(self) -> str:
         """Return the instances that take no new session, in a slot of their own."""
         return f"{self.prefix}:{{placement}}:cordons"
+
+    @property
+    def identity(self) -> str:
+        """Return the name of this store, in a slot of its own."""
+        return f"{self.prefix}:{{store}}:identity"
 
     @property
     def schedule_lease(self) -> str:

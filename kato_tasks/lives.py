@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from kato_tasks.keys import Keys, SessionKeys
 from kato_tasks.models import Adoption, Intent, Lease, Rest
@@ -85,7 +85,8 @@ class Lives(Protocol):
         """Register a session that its server has, as it is.
 
         Returns:
-            False if the key names another session that has not ended, or for which commands wait.
+            False if the key names another session that has not ended, or for which commands wait;
+            or if the server's session is ours already under another key.
         """
         ...
 
@@ -144,7 +145,18 @@ class RedisLives:
 
     def adopt(self, found: Adoption) -> bool:
         """See :meth:`Lives.adopt`."""
-        return self._runner.run(life_calls.adopt(self._of(found.key), found, self._settings))
+        # In a slot of its own: two that adopt one session under two keys would both write to it.
+        claim = self._keys.adopted(found.spec.instance, found.to.session_id)
+        kept_ms = max(1, round(self._settings.retention * 1000))
+        with self._runner.translated():
+            owner: Any = self._runner.client.set(claim, found.key, nx=True, get=True, px=kept_ms)
+        if owner is not None and owner.decode() != found.key:
+            return False
+        adopted = self._runner.run(life_calls.adopt(self._of(found.key), found, self._settings))
+        if not adopted and owner is None:
+            with self._runner.translated():
+                self._runner.client.delete(claim)
+        return adopted
 
     def _of(self, key: str) -> SessionKeys:
         return self._keys.session(key)

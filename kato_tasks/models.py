@@ -556,15 +556,11 @@ class Departure:
     Attributes:
         spec: What it is made with.
         session_id: The server's name for it; None while it has none.
-        learning: How the server learns by itself in it.
-        asleep: It was put to sleep.
         journal: What made it what it is.
     """
 
     spec: SessionSpec
     session_id: str | None
-    learning: Learning
-    asleep: bool
     journal: Journal
 
 

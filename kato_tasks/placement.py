@@ -86,8 +86,10 @@ class RedisPlacement:
 
     def uncordon(self, instance: str) -> bool:
         """See :meth:`Placement.uncordon`."""
-        with self._runner.translated():
-            removed = bool(self._client.hdel(self._keys.cordons, instance))
+        removed = False
+        if instance.isascii():
+            with self._runner.translated():
+                removed = bool(self._client.hdel(self._keys.cordons, instance))
         if not removed:
             self._settings.instance_url(instance)
         return removed

@@ -12,6 +12,7 @@ from kato_tasks.clients import Clients
 from kato_tasks.clock import SteadyClock
 from kato_tasks.connections import RedisConnections
 from kato_tasks.delivery import Deliverer, LeaseKeeper, sweep
+from kato_tasks.identity import StoreIdentity
 from kato_tasks.kato import KatoClient
 from kato_tasks.lanes import RedisLanes, Wake
 from kato_tasks.ledger import Ledger
@@ -118,7 +119,7 @@ class Services:
             nodes=self.nodes,
             settings=settings,
         )
-        self.ledger = Ledger(settings.database_url)
+        self.ledger = Ledger(settings.database_url, store=StoreIdentity(runner, settings))
         self.mover = Mover(
             self.deliverer,
             moves=self.moves,
@@ -166,13 +167,17 @@ class Services:
         return self.lives.due(index, most=self.settings.due_sessions)
 
     def tend(self) -> int:
-        """Send hands to migrations that lost theirs, and delete sources kept for long enough.
+        """Send hands to migrations that lost theirs, and see to what others have left.
 
-        Nothing is opened where no migration ever was.
+        See :meth:`Migrations.tend`. Nothing is opened where no migration ever was.
+
+        Returns:
+            How many migrations got new hands.
 
         Raises:
             LedgerUnavailable: The ledger did not answer.
             LedgerOutdated: Its tables are not those of this release.
+            StoreUnavailable: The store did not answer.
         """
         return self.migrations.tend() if self.ledger.exists else 0
 
@@ -202,6 +207,7 @@ class Services:
     def close(self) -> None:
         """Close all connections. Idempotent."""
         self._keeper.close()
+        self.migrations.close()
         self.ledger.close()
         self.clients.close()
         self._redis.close()
@@ -234,6 +240,7 @@ def _migrations(services: Services, hire: Hire) -> Migrations:
         kinship=services.mover.kinship,
         client=services.clients,
         place=services.places.place_away,
+        cordoned=services.placement.cordoned,
     )
     return Migrations(
         planner,

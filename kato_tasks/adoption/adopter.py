@@ -23,6 +23,7 @@ from kato_tasks.deadlines import first_looks
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.making import LINEAGE, learning_of
 from kato_tasks.errors import InvalidInput, KatoError, KatoTasksError, WaitTimeout
+from kato_tasks.instrumentation import Told
 from kato_tasks.kato import TIME_UNKNOWN, KatoClient, SessionInfo
 from kato_tasks.lives import Lives
 from kato_tasks.models import (
@@ -36,9 +37,6 @@ from kato_tasks.nodes import Nodes
 from kato_tasks.registry import Registry
 from kato_tasks.sessions.specs import make_spec
 from kato_tasks.settings import Settings
-
-Told = Callable[[str, int, int], None]
-"""Told of progress: the step in words, how much of it is done, how much there is."""
 
 _PARALLEL: Final = 4
 _NODE_WAIT: Final = 30.0

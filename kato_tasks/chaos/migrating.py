@@ -162,15 +162,8 @@ class Migrator:
         if record is None:
             return
         itinerary, source = self._itinerary, record.spec.instance
-        request = Request(
-            source=source,
-            target=itinerary.back if source == itinerary.there else itinerary.there,
-            keys=(key,),
-            parallel=1,
-            accept_empty_node=True,
-            most_failures=1.0,
-        )
-        self._migrations.run(self._migrations.plan(request))
+        target = itinerary.back if source == itinerary.there else itinerary.there
+        self._migrations.move_one(key, source=source, target=target, accept_empty_node=True)
 
     def _wait(self, migration: str) -> None:
         """Wait until a migration is over; one that has stopped by itself goes on."""

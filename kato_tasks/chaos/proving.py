@@ -15,6 +15,7 @@ from kato_tasks.chaos.report import Migrated, Report
 from kato_tasks.chaos.whereabouts import compare_ledger, find_astray
 from kato_tasks.demo.checking import Difference
 from kato_tasks.errors import SessionNotFound
+from kato_tasks.instrumentation import Told
 from kato_tasks.ledger import Ledger
 from kato_tasks.models import SessionRecord
 from kato_tasks.registry import Registry
@@ -66,7 +67,7 @@ class Witnesses:
     ledger: Ledger | None = None
 
 
-def prove(run: Run, witnesses: Witnesses, told: Callable[[str, int, int], None]) -> Report:
+def prove(run: Run, witnesses: Witnesses, told: Told) -> Report:
     """Read every session back, and compare.
 
     Args:
@@ -159,14 +160,14 @@ def _examine(
     expected = expect(member, accepted, refused=refused, delivered=delivered)
     sums.take(expected)
     bound = None if record is None else record.session_id
-    home = None if record is None else witnesses.instances.get(record.spec.instance)
-    found, gone = _found(reader, bound, home)
+    server = None if record is None else witnesses.instances.get(record.spec.instance)
+    found, gone = _found(reader, bound, server)
     lineage = reader.lineage(member.key, bound)
     evidence = Evidence(lineage=lineage, bound=bound, found=found)
     sums.finding += gone + judge(member, expected, accepted, evidence)
     if record is None or record.waiting:
         sums.stuck[member.key] = _stuck(member.key, record)
-    if (words := find_astray(member.key, lineage, bound, home)) is not None:
+    if (words := find_astray(member.key, lineage, bound, server)) is not None:
         sums.astray[member.key] = words
     frequency = {name: reader.frequency(name, member.node) for name in expected.patterns}
     sums.learned += count_learns(expected.patterns, frequency)
@@ -177,11 +178,11 @@ def _refused(registry: Registry, key: str, last: int) -> set[int]:
     return {seq for seq, outcome in outcomes.items() if outcome.refusal is not None}
 
 
-def _found(reader: Reader, bound: str | None, home: str | None) -> tuple[Found, Finding]:
+def _found(reader: Reader, bound: str | None, server: str | None) -> tuple[Found, Finding]:
     if bound is None:
         return Found(), Finding()
     try:
-        return reader.session(bound, home), Finding()
+        return reader.session(bound, server), Finding()
     except SessionNotFound as error:
         words = f"{bound}: a session is bound to it that the server does not have: {error}."
         return Found(), Finding(difference=Difference(lost=1), problems=(words,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,15 +24,13 @@ from kato_tasks.chaos.proxy import LossyProxy
 from kato_tasks.chaos.report import Report
 from kato_tasks.chaos.times import VARIABLES
 from kato_tasks.errors import SessionParked, StoreUnavailable, WaitTimeout
+from kato_tasks.instrumentation import Told
 from kato_tasks.local import LocalStack, Ports, devserver_process, make_plan
 from kato_tasks.producer import KatoTasks
 from kato_tasks.registry import Registry
 from kato_tasks.services import Services
 from kato_tasks.settings import Settings
 from kato_tasks.stack import Backoff, Event
-
-Told = Callable[[str, int, int], None]
-"""Told of progress: the step in words, how much of it is done, how much there is."""
 
 BLUE: Final = "blue"
 GREEN: Final = "green"

@@ -19,7 +19,7 @@ _ALL: Final = 100_000
 
 
 def find_astray(
-    key: str, lineage: Sequence[Incarnation], bound: str | None, home: str | None
+    key: str, lineage: Sequence[Incarnation], bound: str | None, server: str | None
 ) -> str | None:
     """Tell in a sentence why a session is not on one instance alone; None if it is.
 
@@ -27,12 +27,12 @@ def find_astray(
         key: The session key.
         lineage: Its server-side sessions at all servers, in the order of their turns.
         bound: The one that it is bound to; None if to none.
-        home: The URL of the server that it is on by the registry; None if nobody knows.
+        server: The URL of the server that it is on by the registry; None if nobody knows.
     """
     counted = [one for one in lineage if one.delivered or one.session_id == bound]
     for one in counted:
-        if one.session_id == bound and one.server != (home or ""):
-            return f"{key}: it is bound to {bound}, which is at {one.server}, not at {home}."
+        if one.session_id == bound and one.server != (server or ""):
+            return f"{key}: it is bound to {bound}, which is at {one.server}, not at {server}."
     for left, entered in pairwise(counted):
         late = left.deliveries[-1].at - entered.begins if left.deliveries else 0.0
         if late > LONGEST_AFTER_SWITCH:

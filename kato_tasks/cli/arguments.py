@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import Final
 
 from pydantic import JsonValue
 
 from kato_tasks.errors import InvalidInput
+from kato_tasks.naming import MAX_KEY_BYTES
+from kato_tasks.observations import shown
 from kato_tasks.settings import parse_instances
+
+_LONGEST_LINE: Final = 4 * MAX_KEY_BYTES
 
 
 def instances_from(urls: Sequence[str]) -> dict[str, str]:
@@ -71,19 +77,41 @@ def keys_from(file: Path) -> tuple[str, ...]:
     """Return the session keys of a file: one on each line; empty lines count for nothing.
 
     Raises:
-        InvalidInput: It cannot be read, is no text, or has no key.
+        InvalidInput: It cannot be read, has no key, or a line that can name no session.
     """
+    keys: dict[str, None] = {}
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"{str(file)!r} cannot be read: {getattr(error, 'strerror', None) or error}"
+        with file.open("rb") as lines:
+            # Bounded, since what is no list of keys may have lines of any length.
+            for number in count(1):
+                line = lines.readline(_LONGEST_LINE)
+                if not line:
+                    break
+                if number == 1:
+                    line = line.removeprefix(BOM_UTF8)
+                key = _key_of(line, f"line {number} of --file {str(file)!r}")
+                if key:
+                    keys[key] = None
+    except OSError as error:
+        problem = f"{str(file)!r} cannot be read: {error.strerror or error}"
         raise InvalidInput(
             "--file", problem, "a text file with a session key on each line"
         ) from None
-    keys = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not keys:
         raise InvalidInput("--file", f"{str(file)!r} has no key", "a session key on each line")
-    return keys
+    return tuple(keys)
+
+
+def _key_of(line: bytes, subject: str) -> str:
+    """Return the key on a line; empty for none."""
+    allowed = f"a session key of up to {MAX_KEY_BYTES} bytes, as text in UTF-8"
+    try:
+        key = line.decode().strip()
+    except UnicodeDecodeError:
+        raise InvalidInput(subject, f"is {shown(line)}", allowed) from None
+    if len(key.encode()) > MAX_KEY_BYTES:
+        raise InvalidInput(subject, f"is {shown(key)}", allowed)
+    return key
 
 
 def _has_name(part: str) -> bool:

@@ -6,7 +6,7 @@ import click
 
 from kato_tasks.cli.migrate import print_plan
 from kato_tasks.cli.output import FOUND_WRONG, counted, print_json, progress, say
-from kato_tasks.migration import Request, check_drain, plan_drain
+from kato_tasks.migration import Request, check_closable, plan_drain
 from kato_tasks.migration import drain as drain_instance
 from kato_tasks.migration.telling import standing_fields
 from kato_tasks.producer import KatoTasks
@@ -74,7 +74,7 @@ def cordon(*, instance: str, as_json: bool) -> None:
     A node that is at home there gets another home with its next new session.
     """
     with KatoTasks() as kato:
-        check_drain(kato.settings, instance)
+        check_closable(kato.settings, instance)
         changed = kato.services.placement.cordon(instance)
     _tell(instance, cordoned=True, changed=changed, as_json=as_json)
 

@@ -10,7 +10,6 @@ import click
 
 from kato_tasks.cli.output import (
     FOUND_WRONG,
-    Told,
     complain,
     counted,
     print_json,
@@ -18,6 +17,7 @@ from kato_tasks.cli.output import (
     say,
 )
 from kato_tasks.ingest import Loader, Problem, Span, Totals, makes_wait, open_source, read_events
+from kato_tasks.instrumentation import Told
 from kato_tasks.producer import KatoTasks
 from kato_tasks.registry import Registry
 from kato_tasks.sessions import wait_for

@@ -9,8 +9,8 @@ import click
 from kato_tasks.breakers import BreakerState
 from kato_tasks.cli.output import iso, print_json, print_table
 from kato_tasks.connections import Crowd, fair_share
+from kato_tasks.instrumentation import hide_password
 from kato_tasks.producer import KatoTasks
-from kato_tasks.scripts.runner import hide_password
 from kato_tasks.settings import Settings
 
 _COLUMNS: Final = ("instance", "url", "breaker", "failures", "processes", "share", "under way")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ from kato_tasks.cli.output import (
     say,
 )
 from kato_tasks.errors import InvalidInput
+from kato_tasks.instrumentation import Told
 from kato_tasks.ledger import ItemState, MigrationState
 from kato_tasks.migration import Plan, Request, Standing, watch
 from kato_tasks.migration.telling import cost, item_fields, plan_fields, standing_fields
+from kato_tasks.naming import check_key
 from kato_tasks.producer import KatoTasks
 from kato_tasks.sessions import Wanted
 
@@ -141,7 +142,7 @@ def _request(options: dict[str, Any]) -> Request:
         wanted=Wanted(
             tags=frozenset(options["tags"]), node=options["node"], prefix=options["prefix"]
         ),
-        keys=(*options["sessions"], *(() if file is None else keys_from(file))),
+        keys=(*map(check_key, options["sessions"]), *(() if file is None else keys_from(file))),
         parallel=options["parallel"],
         rate=options["limit_rate"],
         keep_for=options["keep_for"],
@@ -166,7 +167,7 @@ def print_plan(plan: Plan | None, *, as_json: bool) -> None:
         complain(remark)
 
 
-def follow(kato: KatoTasks, migration: str, *, told: Callable[[str, int, int], None]) -> Standing:
+def follow(kato: KatoTasks, migration: str, *, told: Told) -> Standing:
     """Watch a migration; Ctrl-C leaves it going on."""
     try:
         return watch(kato.services.migrations, migration, told)

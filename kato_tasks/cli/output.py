@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -34,6 +34,7 @@ from kato_tasks.errors import (
     StoreUnavailable,
     WaitTimeout,
 )
+from kato_tasks.instrumentation import Told
 from kato_tasks.stack import StackError
 
 FOUND_WRONG: Final = 1
@@ -54,8 +55,6 @@ _CODES: Final[tuple[tuple[type[KatoTasksError], int], ...]] = (
 
 _NOT_FOR_TERMINALS: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
 """What JSON may hold as it is, and a terminal should not be sent."""
-
-Told = Callable[[str, int, int], None]
 
 
 def exit_code(error: KatoTasksError) -> int:

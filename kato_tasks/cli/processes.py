@@ -14,8 +14,8 @@ import click
 from kato_tasks.cli.output import print_json
 from kato_tasks.devserver.__main__ import main as serve_devserver
 from kato_tasks.errors import InvalidInput
+from kato_tasks.instrumentation import hide_password
 from kato_tasks.local import use_running_stack
-from kato_tasks.scripts.runner import hide_password
 from kato_tasks.settings import Settings
 from kato_tasks.worker.celery_app import queue_name
 from kato_tasks.worker.names import Queue

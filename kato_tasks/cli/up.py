@@ -18,8 +18,8 @@ import click
 from kato_tasks.cli.arguments import instances_from, names_from
 from kato_tasks.cli.output import console, errors, print_json, print_table
 from kato_tasks.errors import InvalidInput
+from kato_tasks.instrumentation import hide_password
 from kato_tasks.local import LocalStack, Plan, make_plan, set_variables
-from kato_tasks.scripts.runner import hide_password
 from kato_tasks.settings import PREFIX, parse_instances
 from kato_tasks.stack import Event, default_run_file, ping_store, read_run_file
 

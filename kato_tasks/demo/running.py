@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from secrets import token_hex
@@ -15,12 +15,9 @@ from kato_tasks.demo.report import Forecast, Report
 from kato_tasks.demo.witness import Witness
 from kato_tasks.errors import KatoError, KatoTasksError, SessionParked
 from kato_tasks.ingest import Event, Loader, Problem, makes_wait, read_events
-from kato_tasks.instrumentation import quantile
+from kato_tasks.instrumentation import Told, quantile
 from kato_tasks.producer import KatoTasks
 from kato_tasks.registry import Stats
-
-Told = Callable[[str, int, int], None]
-"""Told of progress: the step in words, how much of it is done, how much there is."""
 
 FORECAST_NODE: Final = "kato-tasks-demo"
 """Whose patterns the demo learns: on a real server, none of the input's own nodes."""

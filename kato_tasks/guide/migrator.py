@@ -5,7 +5,7 @@ from __future__ import annotations
 from kato_tasks import naming
 from kato_tasks.errors import InvalidInput, SessionNotMoved, UnknownSession
 from kato_tasks.guide.base import Face, instance_at
-from kato_tasks.migration import Migrations, Request, Standing
+from kato_tasks.migration import Request
 
 
 class SessionMigrator(Face):
@@ -47,23 +47,19 @@ class SessionMigrator(Face):
             SessionNotMoved: It is where it was; the sentence says why.
         """
         services = self._services
-        record = services.registry.get(naming.check_key(session_id))
-        if record is None:
+        if services.registry.get(naming.check_key(session_id)) is None:
             raise UnknownSession(session_id)
-        request = Request(
+        moved = services.migrations.move_one(
+            session_id,
             source=self.source,
             target=self.target,
-            keys=(session_id,),
-            parallel=1,
             accept_empty_node=self.accept_empty_node,
-            most_failures=1.0,
         )
-        migrations = services.migrations
-        standing = migrations.run(migrations.plan(request))
-        result = migrations.results(standing.migration.id)[session_id]
-        if "new_id" not in result:
-            raise SessionNotMoved(session_id, result["error"])
-        return result["new_id"]
+        if moved is None:
+            raise SessionNotMoved(session_id, "this process stops before it is at the target")
+        if "new_id" not in moved:
+            raise SessionNotMoved(session_id, moved["error"])
+        return moved["new_id"]
 
     def migrate_all_sessions(self) -> dict[str, dict[str, str]]:
         """Move all sessions of the source; return what became of each. Workers that run help.
@@ -80,10 +76,6 @@ class SessionMigrator(Face):
         request = Request(source=self.source, target=self.target, most_failures=1.0)
         if not migrations.planner.finds_any(request):
             return {}
-        standing = migrations.run(migrations.plan(request), alone=False)
-        return _results(migrations, standing)
-
-
-def _results(migrations: Migrations, standing: Standing) -> dict[str, dict[str, str]]:
-    found = migrations.results(standing.migration.id, most=standing.migration.total)
-    return {key: dict(result) for key, result in found.items()}
+        done = migrations.run(migrations.plan(request), alone=False).migration
+        found = migrations.results(done.id, most=done.total)
+        return {key: dict(result) for key, result in found.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +15,15 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from kato_tasks.errors import InvalidInput, LedgerUnavailable
-from kato_tasks.scripts.runner import hide_password
+from kato_tasks.instrumentation import hide_password
 
 _BUSY_MS: Final = 10_000
 """How long one writer of SQLite waits for another."""
 _READS: Final = "kato_tasks_reads"
 _POOL: Final = 20
 _PATIENCE: Final = 10
+_REMEMBERED: Final = 60.0
+"""Seconds for which the difference of two machines' clocks is taken for the same."""
 _MEMORY: Final = ("", ":memory:")
 _DRIVERS: Final = {
     "sqlite": "sqlite",
@@ -72,6 +75,7 @@ class Database:
         # SQLite's writers look for their turn every so often; a thread is told of it at once.
         self._turn = threading.RLock()
         self._engine: Engine | None = None
+        self._ahead = (0.0, 0.0)
 
     @property
     def shown(self) -> str:
@@ -158,6 +162,25 @@ class Database:
         """
         if not self.is_file:
             connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY)))
+
+    def time(self) -> float:
+        """Return what time it is there, epoch seconds; it is asked for once a minute.
+
+        Raises:
+            LedgerUnavailable: The database did not answer.
+        """
+        if self.is_file:
+            return time.time()
+        ahead, until = self._ahead
+        if time.monotonic() >= until:
+            with self.reading() as connection:
+                asked = time.time()
+                now = connection.execute(
+                    select(func.extract("epoch", func.clock_timestamp()))
+                ).scalar_one()
+                ahead = float(now) - (asked + time.time()) / 2
+            self._ahead = (ahead, time.monotonic() + _REMEMBERED)
+        return time.time() + ahead
 
     def close(self) -> None:
         """Close all connections. Idempotent."""

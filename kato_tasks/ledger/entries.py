@@ -96,6 +96,7 @@ class Migration:
         created_at: When it began.
         beat_at: When it last gave a sign of life.
         ended_at: When it was done, cancelled or stopped; None while it runs.
+        store: The name of the store that its sessions are in; None if nobody has noted it.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Migration:
     created_at: float
     beat_at: float
     ended_at: float | None
+    store: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,11 +202,6 @@ class Tally:
     skipped: int = 0
     failed: int = 0
     cancelled: int = 0
-
-    @property
-    def total(self) -> int:
-        """How many there are."""
-        return self.done + self.pending + self.moving + self.cancelled
 
     @property
     def done(self) -> int:

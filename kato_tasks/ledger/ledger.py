@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    or_,
     select,
     tuple_,
     update,
@@ -66,15 +66,25 @@ class Ledger:
 
     Args:
         url: The database; ``""`` for a file of this user's own.
-        now: The clock, epoch seconds.
+        now: The clock, epoch seconds; the database server's if absent, as the clocks of several
+            machines differ.
+        store: Returns the name of the store whose sessions move. Migrations of others are left
+            alone by who looks after migrations; None if there is one only.
 
     Raises:
         InvalidInput: The URL is none of a database that can be a ledger.
     """
 
-    def __init__(self, url: str = "", *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: str = "",
+        *,
+        now: Callable[[], float] | None = None,
+        store: Callable[[], str] | None = None,
+    ) -> None:
         self._database = Database(url)
-        self._now = now
+        self._store = store
+        self._now = self._database.time if now is None else now
         self._lock = threading.Lock()
         self._is_current = False
 
@@ -118,7 +128,8 @@ class Ledger:
             wanted: Its items, each key once; they are written as they come.
 
         Raises:
-            InvalidInput: There is no item, or one twice; nothing is written.
+            InvalidInput: There is no item, or one twice, or what it undoes is not done, or undone
+                already; nothing is written.
             SessionsMigrating: A session is in another migration; nothing is written.
         """
         now = self._now()
@@ -126,9 +137,13 @@ class Ledger:
         fields = {field: getattr(new, field) for field in _NEW}
         fields |= {"id": name, "state": MigrationState.RUNNING.value, "reason": "", "total": 0}
         fields |= {"created_at": now, "beat_at": now, "wanted": dict(new.wanted)}
+        fields["store"] = None if self._store is None else self._store()
         try:
             with self._writing() as connection:
                 self._database.hold_back_others(connection)
+                if new.rolls_back is not None:
+                    _refuse_undone(connection, new.rolls_back, allowed="one that is done")
+                    _refuse_unfinished(connection, new.rolls_back)
                 connection.execute(insert(migrations).values(fields))
                 total = _write_items(connection, name, wanted)
                 if not total:
@@ -146,6 +161,7 @@ class Ledger:
         *,
         state: MigrationState = MigrationState.CANCELLED,
         reason: str = "",
+        under_way: bool = False,
     ) -> bool:
         """Have no further item taken.
 
@@ -153,6 +169,8 @@ class Ledger:
             migration: The migration.
             state: CANCELLED, or STOPPED if it does so by itself.
             reason: Why it does.
+            under_way: Those that a hand has are cancelled too; one that was moved all the same is
+                noted as that later.
 
         Returns:
             False if it was not running.
@@ -165,27 +183,25 @@ class Ledger:
             )
             if not changed.rowcount:
                 return False
+            still = is_open() if under_way else items.c.state == ItemState.PENDING
             connection.execute(
                 update(items)
-                .where(items.c.migration == migration, items.c.state == ItemState.PENDING)
+                .where(items.c.migration == migration, still)
                 .values(state=ItemState.CANCELLED.value, until=0.0)
             )
             return True
 
-    def resume(self, migration: str, *, failed: bool = True) -> bool:
-        """Have items taken again that were cancelled.
-
-        Args:
-            migration: The migration.
-            failed: Those that failed, too.
+    def resume(self, migration: str) -> bool:
+        """Have items taken again that were cancelled, or failed.
 
         Returns:
             False if nothing is left to do.
 
         Raises:
+            InvalidInput: It is rolled back; nothing has changed.
             SessionsMigrating: A session is in another migration by now; nothing has changed.
         """
-        states = [ItemState.CANCELLED, *([ItemState.FAILED] if failed else [])]
+        states = (ItemState.CANCELLED, ItemState.FAILED)
         try:
             with self._writing() as connection:
                 self._database.hold_back_others(connection)
@@ -193,7 +209,10 @@ class Ledger:
                 if state in (None, MigrationState.RUNNING):
                     return state is not None
                 _refuse_taken(connection, migration, states)
-                return self._resume(connection, migration, states)
+                goes_on = self._resume(connection, migration, states)
+                if goes_on:
+                    _refuse_undone(connection, migration, allowed="one that is not undone")
+                return goes_on
         except _Taken as taken:
             raise self._taken(taken) from None
 
@@ -216,11 +235,21 @@ class Ledger:
         Raises:
             UnknownMigration: There is none of that id.
         """
-        with self._reading() as connection:
-            found = connection.execute(select(migrations).where(_is(migration))).one_or_none()
+        found = None
+        if migration.isascii() and migration.isprintable():
+            with self._reading() as connection:
+                found = connection.execute(select(migrations).where(_is(migration))).one_or_none()
         if found is None:
             raise UnknownMigration(migration, [one.id for one in self.recent(limit=_RECENT)])
         return _migration(found)
+
+    def owns(self, migration: Migration) -> bool:
+        """Tell whether a migration's sessions are in this store.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        return self._store is None or migration.store in (None, self._store())
 
     def recent(self, *, limit: int) -> list[Migration]:
         """Return the latest migrations, the newest first."""
@@ -232,9 +261,11 @@ class Ledger:
         return self._migrations(newest)
 
     def running(self) -> list[Migration]:
-        """Return the migrations that hands work on."""
+        """Return the migrations of this store that hands work on."""
         return self._migrations(
-            select(migrations).where(migrations.c.state == MigrationState.RUNNING)
+            select(migrations).where(
+                migrations.c.state == MigrationState.RUNNING, *self._of_this_store()
+            )
         )
 
     def tally(self, migration: str) -> Tally:
@@ -262,26 +293,20 @@ class Ledger:
         migration: str,
         *,
         states: Collection[ItemState] = (),
-        after: int = -1,
-        limit: int | None = None,
     ) -> Iterator[Item]:
         """Return items by their position, read in bounded steps.
 
         Args:
             migration: The migration.
             states: Only those in one of these; all if there are none.
-            after: Only those beyond this position.
-            limit: Most items; None for all.
         """
-        left = limit
-        while left is None or left > 0:
-            step = _STEP if left is None else min(_STEP, left)
-            found = self._items(migration, states, after, step)
+        after = -1
+        while True:
+            found = self._items(migration, states, after)
             yield from found
-            if len(found) < step:
+            if len(found) < _STEP:
                 return
             after = found[-1].position
-            left = None if left is None else left - len(found)
 
     def rolled_back_by(self, migration: str) -> str | None:
         """Return the latest migration that undoes this one; None if there is none."""
@@ -413,6 +438,7 @@ class Ledger:
         left = (
             select(items.c.migration, items.c.position)
             .where(items.c.state == ItemState.MOVING, is_open(), items.c.until <= now, ~runs)
+            .where(*self._items_of_this_store())
             .limit(most)
             .with_for_update(skip_locked=True)
         )
@@ -449,7 +475,7 @@ class Ledger:
 
     def kept(self, *, due: bool, limit: int) -> list[Item]:
         """Return items whose source is kept; ``due``: only those whose time is over."""
-        wanted = select(items).where(items.c.kept_until.is_not(None))
+        wanted = select(items).where(items.c.kept_until.is_not(None), *self._items_of_this_store())
         if due:
             wanted = wanted.where(items.c.kept_until <= self._now())
         with self._reading() as connection:
@@ -466,6 +492,19 @@ class Ledger:
             )
 
     # How.
+
+    def _of_this_store(self) -> tuple[ColumnElement[bool], ...]:
+        if self._store is None:
+            return ()
+        return (or_(migrations.c.store.is_(None), migrations.c.store == self._store()),)
+
+    def _items_of_this_store(self) -> tuple[ColumnElement[bool], ...]:
+        """Return which items are of this store; read before a transaction begins."""
+        of_this = self._of_this_store()
+        if not of_this:
+            return ()
+        ours = select(migrations.c.id).where(migrations.c.id == items.c.migration, *of_this)
+        return (ours.exists(),)
 
     def _resume(
         self, connection: Connection, migration: str, states: Collection[ItemState]
@@ -501,14 +540,13 @@ class Ledger:
         first = taken.keys[0] if first is None else first
         return SessionsMigrating(count, first, by.get(first, ""))
 
-    def _items(
-        self, migration: str, states: Collection[ItemState], after: int, limit: int
-    ) -> list[Item]:
+    def _items(self, migration: str, states: Collection[ItemState], after: int) -> list[Item]:
+        """Return the next items after a position; none if there are no more."""
         wanted = select(items).where(items.c.migration == migration, items.c.position > after)
         if states:
             wanted = wanted.where(items.c.state.in_(list(states)))
         with self._reading() as connection:
-            found = connection.execute(wanted.order_by(items.c.position).limit(limit))
+            found = connection.execute(wanted.order_by(items.c.position).limit(_STEP))
             return list(map(_item, found))
 
     def _migrations(self, wanted: Select[Any]) -> list[Migration]:
@@ -568,7 +606,7 @@ _NEW: Final = (
 
 
 def _name(now: float) -> str:
-    return f"m-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"m-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
 
 def _is(migration: str) -> ColumnElement[bool]:
@@ -644,6 +682,24 @@ def _in_others(connection: Connection, migration: str, keys: list[str]) -> list[
     )
     found = set(connection.execute(others).scalars())
     return [key for key in keys if key in found]
+
+
+def _refuse_undone(connection: Connection, migration: str, *, allowed: str) -> None:
+    """See that nothing undoes a migration: going on with it would leave what nothing undoes."""
+    undone = select(migrations.c.id).where(migrations.c.rolls_back == migration).limit(1)
+    by = connection.execute(undone).scalar_one_or_none()
+    if by is not None:
+        raise InvalidInput(f"migration {migration}", f"is rolled back by {by}", allowed)
+
+
+def _refuse_unfinished(connection: Connection, migration: str) -> None:
+    """See that a migration is done, or has stopped when nothing was left of it."""
+    state = _lock(connection, migration)
+    left = (ItemState.PENDING, ItemState.MOVING, ItemState.CANCELLED)
+    more = select(items.c.position).where(items.c.migration == migration, items.c.state.in_(left))
+    over = state in (MigrationState.DONE, MigrationState.STOPPED)
+    if not over or connection.execute(more.limit(1)).first() is not None:
+        raise InvalidInput(f"migration {migration}", "is not done", "one that is done")
 
 
 def _refuse_taken(connection: Connection, migration: str, states: Collection[ItemState]) -> None:

@@ -83,8 +83,11 @@ migrations: Final = Table(
     Column("created_at", Float, nullable=False),
     Column("beat_at", Float, nullable=False),
     Column("ended_at", Float),
+    # None for one that was begun before this was noted.
+    Column("store", String(64)),
     Index("kt_migrations_state", "state"),
     Index("kt_migrations_created", "created_at"),
+    Index("kt_migrations_rolls_back", "rolls_back"),
 )
 
 items: Final = Table(

@@ -8,7 +8,7 @@ call; :mod:`.draining` empties an instance by them.
 """
 
 from kato_tasks.migration.asking import Request
-from kato_tasks.migration.draining import Drained, check_drain, drain, plan_drain
+from kato_tasks.migration.draining import Drained, check_closable, drain, plan_drain
 from kato_tasks.migration.migrations import Hire, Migrations, Standing
 from kato_tasks.migration.moved import How, Moved
 from kato_tasks.migration.mover import Mover
@@ -26,7 +26,7 @@ __all__ = [
     "Planner",
     "Request",
     "Standing",
-    "check_drain",
+    "check_closable",
     "drain",
     "plan_drain",
     "watch",

@@ -79,4 +79,8 @@ def check_request(settings: Settings, request: Request) -> Request:
 
 def _check_range(subject: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
-        raise InvalidInput(subject, f"is {value:g}", f"from {least:g} to {most:g}")
+        try:
+            told = f"{value:g}"
+        except OverflowError:
+            told = "too large"
+        raise InvalidInput(subject, f"is {told}", f"from {least:g} to {most:g}")

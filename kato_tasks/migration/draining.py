@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kato_tasks.errors import InvalidInput
-from kato_tasks.migration.asking import Request
+from kato_tasks.instrumentation import Told
+from kato_tasks.migration.asking import Request, check_request
 from kato_tasks.migration.migrations import Migrations, Standing
 from kato_tasks.migration.planning import Plan
-from kato_tasks.migration.watching import Told, watch
+from kato_tasks.migration.watching import watch
 from kato_tasks.placement import Placement
 from kato_tasks.sessions.places import REMEMBERED
 from kato_tasks.settings import Settings
@@ -40,8 +41,8 @@ class Drained:
     standing: Standing | None = None
 
 
-def check_drain(settings: Settings, instance: str) -> None:
-    """See that an instance can be emptied, or closed to new sessions.
+def check_closable(settings: Settings, instance: str) -> None:
+    """See that an instance can be closed to new sessions, and so be emptied.
 
     Raises:
         InvalidInput: It is the only one.
@@ -67,7 +68,8 @@ def plan_drain(migrations: Migrations, settings: Settings, request: Request) -> 
     Raises:
         InvalidInput: It cannot be emptied.
     """
-    check_drain(settings, request.source)
+    check_closable(settings, request.source)
+    check_request(settings, request)
     if not migrations.planner.finds_any(request):
         return None
     return migrations.plan(request)
@@ -95,15 +97,23 @@ def drain(  # noqa: PLR0913 - whom it tells, and how it waits
         wait: Waits until all processes know that it is closed.
 
     Raises:
-        InvalidInput: It cannot be emptied; the sentence says why.
+        InvalidInput: It cannot be emptied; the sentence says why. If nothing has begun it is as
+            open as before.
         SessionsMigrating: Some of its sessions are in a migration; it is closed all the same.
     """
-    check_drain(settings, request.source)
-    placement.cordon(request.source)
+    # What cannot be done must not close an instance: it may be the last one that is open.
+    plan_drain(migrations, settings, request)
+    closed = placement.cordon(request.source)
     drained = Drained(instance=request.source)
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         wait(_GRACE)
-        plan = plan_drain(migrations, settings, request)
+        try:
+            plan = plan_drain(migrations, settings, request)
+        except InvalidInput:
+            if closed and number == 0:
+                # Somebody has closed the others at the same moment.
+                placement.uncordon(request.source)
+            raise
         if plan is None:
             return replace(drained, left=0)
         standing = watch(migrations, migrations.start(plan).id, told)
@@ -117,4 +127,4 @@ def drain(  # noqa: PLR0913 - whom it tells, and how it waits
         if drained.left:
             # What failed once would fail again, and a person has cancelled the rest.
             return drained
-    return drained
+    return replace(drained, left=migrations.planner.count(request))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
-from kato_tasks.errors import InvalidInput
+from kato_tasks.delivery import LeaseKeeper
+from kato_tasks.errors import InvalidInput, LedgerOutdated, LedgerUnavailable, StoreUnavailable
 from kato_tasks.instrumentation import logger
 from kato_tasks.ledger import Item, ItemState, Ledger, Migration, MigrationState, Outcome
 from kato_tasks.migration.moved import How, Moved
@@ -49,15 +51,18 @@ class Hand:
         ledger: Has the migration.
         mover: Moves sessions.
         move_home: Has new sessions of a node made on its target.
+        keeper: Says meanwhile that it is at work: one session may take longer than others wait for
+            a sign of life. None if nobody does.
     """
 
     ledger: Ledger
     mover: Mover
     move_home: MoveHome
+    keeper: LeaseKeeper | None = None
     _name: str = field(default_factory=lambda: secrets.token_hex(8))
     _homes: set[str] = field(default_factory=set)
     _looked: float = 0.0
-    _at: str | None = None
+    _unclear: str | None = None
 
     def turn(self, migration: str) -> bool:
         """Work on a migration for one turn.
@@ -67,21 +72,34 @@ class Hand:
 
         Raises:
             UnknownMigration: There is none of that id.
+            InvalidInput: Its sessions are in another store; nothing is done.
             LedgerUnavailable: The ledger did not answer. What was moved is moved.
             StoreUnavailable: The store did not answer. What was moved is moved.
         """
         found = self.ledger.get(migration)
         if found.state is not MigrationState.RUNNING:
             return False
+        refuse_stranger(self.ledger, found)
         items = self.ledger.claim(migration, self._name, most=_CHUNK, seconds=CLAIMED)
         if not items:
             return self._wait(found)
         try:
-            self._move_all(found, items)
+            with self._keeping(migration):
+                self._move_all(found, items)
         finally:
-            self.ledger.give_back(migration, self._name, unclear=self._at)
+            self.ledger.give_back(migration, self._name, unclear=self._unclear)
         self._stop_beyond(found)
         return True
+
+    def _keeping(self, migration: str) -> AbstractContextManager[None]:
+        if self.keeper is None:
+            return nullcontext()
+
+        def renew() -> bool:
+            self.ledger.renew(migration, self._name, seconds=CLAIMED)
+            return True
+
+        return self.keeper.keeping(renew)
 
     def _wait(self, migration: Migration) -> bool:
         tally = self.ledger.tally(migration.id)
@@ -97,21 +115,21 @@ class Hand:
             if before - began > _TURN or not self._goes_on(migration):
                 return
             # Left here by an error, it may have been moved or not.
-            self._at = item.key
+            self._unclear = item.key
             moved = self._move(migration, item)
             if moved.wait:
                 # Nothing was tried, so it is no attempt: it goes back as it was.
-                self._at = None
+                self._unclear = None
                 self._wait_until(migration, before + moved.wait)
                 return
             outcome = _outcome(migration, item, moved)
             self.ledger.settle(migration.id, self._name, [outcome])
-            self._at = None
+            self._unclear = None
             if not self._wait_until(migration, before + _interval(migration)):
                 return
 
     def _goes_on(self, migration: Migration) -> bool:
-        """Tell whether this hand goes on; now and then it is asked, and said, that it does."""
+        """Tell whether this hand goes on; now and then the ledger is told of it, and asked."""
         if self.mover.stopping:
             return False
         now = time.monotonic()
@@ -130,7 +148,8 @@ class Hand:
         return True
 
     def _move(self, migration: Migration, item: Item) -> Moved:
-        self._move_home(item)
+        if not _may_tear(migration):
+            self._move_home(item)
         keep = migration.keep_for > 0
         try:
             return self.mover.move(
@@ -141,8 +160,13 @@ class Hand:
                 note=lambda made: self.ledger.note_made(migration.id, item.key, self._name, made),
             )
         except InvalidInput as error:
-            # Its instance is not configured here.
-            return Moved(how=How.FAILED, error=str(error))
+            # Its instance is not configured here, and may be elsewhere: settings change one by one.
+            return Moved(how=How.LATER, error=str(error))
+        except (StoreUnavailable, LedgerUnavailable, LedgerOutdated):
+            raise
+        except Exception as error:  # noqa: BLE001 - one session must not keep the others here
+            logger.exception("move broken off", extra={"session": item.key})
+            return Moved(how=How.LATER, error=f"its move was broken off: {error!r}")
 
     def _move_home(self, item: Item) -> None:
         if item.node not in self._homes:
@@ -154,7 +178,7 @@ class Hand:
         if not self.ledger.has_failures(migration.id):
             return
         tally = self.ledger.tally(migration.id)
-        done = tally.moved + tally.skipped + tally.failed
+        done = tally.done
         share = tally.failed / done if done else 0.0
         if done >= min(_LEAST, migration.total) and share > migration.most_failures:
             reason = (
@@ -164,6 +188,24 @@ class Hand:
             )
             if self.ledger.cancel(migration.id, state=MigrationState.STOPPED, reason=reason):
                 logger.error("migration stopped", extra={"migration": migration.id})
+
+
+def _may_tear(migration: Migration) -> bool:
+    """Tell whether others of a node stay behind: its new sessions are made where they are then."""
+    picks = any(migration.wanted.get(name) for name in ("keys", "prefix", "tags"))
+    return migration.accept_empty_node and picks
+
+
+def refuse_stranger(ledger: Ledger, migration: Migration) -> None:
+    """See that the sessions of a migration are in this store.
+
+    Raises:
+        InvalidInput: They are in another one, where there may be others of the same keys.
+    """
+    if not ledger.owns(migration):
+        raise InvalidInput(
+            f"migration {migration.id}", "is one of another store", "one that this store has begun"
+        )
 
 
 def _outcome(migration: Migration, item: Item, moved: Moved) -> Outcome:

@@ -53,6 +53,7 @@ _BEHIND: Final = 0.05
 _WAY: Final = 1.0
 """Seconds for which turns give way to who waits for the lease."""
 _LOST: Final = "the lease of its lane was lost on the way"
+_NOT_OURS: Final = "somebody else has it by now"
 _DOUBT: Final = "its last call is in doubt"
 _OTHER: Final = "its server has another memory of it"
 _NO_LEASE: Final = {
@@ -71,11 +72,13 @@ class Route:
         key: The session key.
         token: Names who moves it.
         to: The instance.
+        made: A copy that an earlier attempt may have left at the instance.
     """
 
     key: str
     token: str
     to: str
+    made: str | None = None
 
 
 class Journey:
@@ -86,7 +89,7 @@ class Journey:
         moves: Says which sessions are on their way.
         kinship: Tells what two instances have in common.
         route: Which session goes where.
-        note: Told of copies.
+        note: Told of copies; answers False if the session is not this one's to move any more.
 
     Attributes:
         calls: HTTP calls that were made for it.
@@ -111,6 +114,7 @@ class Journey:
         self._note = note
         self._target = self._tools.client(route.to)
         self._copy: Copy | None = None
+        self._stale = route.made
         self._left: tuple[str, str] | None = None
         self._stack = ExitStack()
         self._holds_node = False
@@ -126,7 +130,9 @@ class Journey:
             Unfaithful: The copy is not what it must be.
         """
         with self._stack as stack:
-            if not self._is_spared(departure):
+            if self._is_spared(departure):
+                self._note_copy(self._stale)
+            else:
                 self._copy_ahead(departure)
             claim = self._claim()
             if isinstance(claim, NoClaim):
@@ -136,6 +142,26 @@ class Journey:
                 self._deliverer.keeper.keeping(partial(self._tools.lanes.renew, claim.lease))
             )
             return self._under_lease(claim)
+
+    def look(self) -> Moved | None:
+        """See where a session is that somebody has left on its way, and delete the copy of that.
+
+        Returns:
+            None if that cannot be told now: somebody is at work on it for long.
+
+        Raises:
+            KatoError: A server did not answer.
+            NotNow: Somebody else moves it by now.
+        """
+        claim = self._claim()
+        if isinstance(claim, NoClaim):
+            return None if claim is NoClaim.BUSY else Moved(how=How.LATER)
+        try:
+            self._clear_stale(claim)
+        finally:
+            self._tools.lanes.release(claim.lease, doubt="" if claim.intent is None else _DOUBT)
+        arrived = claim.spec.instance == self._route.to
+        return Moved(how=How.ALREADY if arrived else How.LATER, after=claim.session_id)
 
     def give_up(self) -> None:
         """Delete the copy that nobody is bound to."""
@@ -205,7 +231,7 @@ class Journey:
         self.give_up()
         self._copy = make_copy(self._target, spec, self._route.key)
         self.calls += self._copy.calls
-        self._note(self._copy.session_id)
+        self._note_copy(self._copy.session_id)
 
     def _catch_up(self, replay: tuple[bytes, ...]) -> Copy:
         if self._copy is None:
@@ -217,7 +243,22 @@ class Journey:
 
     def _forget_copy(self) -> None:
         self._copy = None
-        self._note(None)
+        # What an earlier attempt has left may still be there.
+        self._note(self._stale)
+
+    def _note_copy(self, session_id: str | None) -> None:
+        if self._note(session_id) is False:
+            raise NotNow(_NOT_OURS)
+
+    def _clear_stale(self, claim: Claim) -> None:
+        """Delete what an earlier attempt has left, if nobody is bound to it.
+
+        Before this lease that one, frozen meanwhile, might have switched to it still.
+        """
+        stale, self._stale = self._stale, None
+        if stale is not None and stale != claim.session_id:
+            drop_copy(self._target, stale)
+            self.calls += 1
 
     # The lease.
 
@@ -253,9 +294,11 @@ class Journey:
     def _under_lease(self, claim: Claim) -> Moved:
         began, doubt = time.monotonic(), "" if claim.intent is None else _DOUBT
         try:
+            self._clear_stale(claim)
             if claim.spec.instance == self._route.to:
                 self.give_up()
                 return Moved(how=How.ALREADY, after=claim.session_id, calls=self.calls)
+            self._see_to_be_the_one()
             spared = claim.session_id is None or (_is_clean(claim) and self._shares(claim.spec))
             after = self._relocate(claim) if spared else self._copy_and_switch(claim)
             # What was in doubt was so at the source; nothing is at the target.
@@ -272,6 +315,16 @@ class Journey:
             calls=self.calls,
             kept=self._left is not None,
         )
+
+    def _see_to_be_the_one(self) -> None:
+        """See that nobody else has moved the session since this one began.
+
+        One that was frozen meanwhile may have the lease all the same, after others have moved the
+        session, and back.
+        """
+        route, lease = self._route, self._tools.settings.lease
+        if not self._moves.on_the_way(route.key, route.token, seconds=lease):
+            raise NotNow(_NOT_OURS)
 
     def _relocate(self, claim: Claim) -> str | None:
         """Change the binding alone; return the session that is bound."""

@@ -6,9 +6,11 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Protocol
 
-from kato_tasks.errors import InvalidInput, KatoTasksError
+from kato_tasks.delivery import LeaseKeeper
+from kato_tasks.errors import InvalidInput, KatoTasksError, SessionsMigrating
 from kato_tasks.instrumentation import logger
 from kato_tasks.ledger import (
     Item,
@@ -24,7 +26,8 @@ from kato_tasks.ledger import (
 from kato_tasks.migration.asking import Request
 from kato_tasks.migration.copies import drop_copy
 from kato_tasks.migration.gathering import gather
-from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of
+from kato_tasks.migration.hands import CLAIMED, Hand, MoveHome, hands_of, refuse_stranger
+from kato_tasks.migration.moved import How, Moved
 from kato_tasks.migration.mover import Mover
 from kato_tasks.migration.planning import Plan, Planner
 from kato_tasks.registry import Registry
@@ -34,6 +37,8 @@ _SILENT: Final = 10.0
 _QUIET: Final = 3.0
 """Seconds after which a person who asks for new hands gets them."""
 _SWEPT: Final = 50
+_SEVERAL: Final = "several"
+"""What a migration is from that takes sessions back from where each one went."""
 _SMALL: Final = 1_000
 """Most sessions whose results are told one by one."""
 
@@ -80,6 +85,10 @@ class Migrations:
         registry: Tells where sessions are.
         hire: Has hands work on one.
         move_home: Has new sessions of a node made on another instance.
+
+    Attributes:
+        planner: Plans them.
+        ledger: Has them, item by item.
     """
 
     def __init__(  # noqa: PLR0913 - what a migration takes
@@ -94,10 +103,16 @@ class Migrations:
     ) -> None:
         self.planner = planner
         self.ledger = ledger
-        self.mover = mover
+        self._mover = mover
         self._registry = registry
         self._hire = hire
         self._move_home = move_home
+        # One of its own: leases in the store must not wait for the ledger.
+        self._keeper = LeaseKeeper(CLAIMED / 3)
+
+    def close(self) -> None:
+        """Stop to say that hands are at work. Idempotent."""
+        self._keeper.close()
 
     def plan(self, request: Request) -> Plan:
         """Plan a migration; see :meth:`Planner.plan`."""
@@ -118,7 +133,7 @@ class Migrations:
     def run(self, plan: Plan, *, alone: bool = True) -> Standing:
         """Begin a migration and work on it in this thread; return how it stands in the end.
 
-        Should this process die, the workers' sweep sends for hands.
+        Should this process die, or stop, the workers' sweep sends for hands.
 
         Args:
             plan: What to do.
@@ -130,9 +145,77 @@ class Migrations:
             StoreUnavailable: The store did not answer. What was moved is moved.
         """
         begun = self._begin(plan) if alone else self.start(plan)
-        while self.hand(begun.id):
+        return self.go_on(begun.id)
+
+    def go_on(self, migration: str) -> Standing:
+        """Work on a migration in this thread, as :meth:`run` does; return how it stands in the end.
+
+        Raises:
+            UnknownMigration: There is none of that id.
+            LedgerUnavailable: The ledger did not answer.
+            StoreUnavailable: The store did not answer. What was moved is moved.
+        """
+        while self.hand(migration) and not self._mover.stopping:
             pass
-        return self.standing(begun.id)
+        return self.standing(migration)
+
+    def move_one(  # noqa: PLR0913 - what a person may choose, and the task
+        self,
+        key: str,
+        *,
+        source: str,
+        target: str,
+        keep_for: float = 0.0,
+        accept_empty_node: bool = False,
+        again: bool = False,
+    ) -> Mapping[str, str] | None:
+        """Move one session now, by a migration of its own in this thread.
+
+        Args:
+            key: The session key.
+            source: The instance that it is on.
+            target: The one that it goes to.
+            keep_for: Seconds for which the source's session is left to be looked at.
+            accept_empty_node: It may leave what its node has learned behind.
+            again: An earlier call may have begun this migration: it goes on then.
+
+        Returns:
+            What became of it, as one of :meth:`results`; None if this process stops before that.
+
+        Raises:
+            InvalidInput: It is not on the source, or the target cannot take it.
+            SessionsMigrating: It is in a migration already.
+            LedgerUnavailable: The ledger did not answer.
+            StoreUnavailable: The store did not answer. What was moved is moved.
+        """
+        request = Request(
+            source=source,
+            target=target,
+            keys=(key,),
+            parallel=1,
+            keep_for=keep_for,
+            accept_empty_node=accept_empty_node,
+            most_failures=1.0,
+        )
+        plan = self.plan(request)
+        try:
+            standing = self.run(plan)
+        except SessionsMigrating as error:
+            if not (again and self._is_of_one(error.migration, request)):
+                raise
+            standing = self.go_on(error.migration)
+        return self.results(standing.migration.id)[key] if standing.over else None
+
+    def _is_of_one(self, migration: str, request: Request) -> bool:
+        """Tell whether a migration is what was asked for, with one session by its key."""
+        found = self.ledger.get(migration)
+        keys = [item.key for item in islice(self.ledger.items(migration), 2)]
+        return (found.source, found.target, found.rolls_back, tuple(keys)) == (
+            request.source,
+            request.target,
+            None,
+            request.keys,
+        )
 
     def _begin(self, plan: Plan) -> Migration:
         request = plan.request
@@ -150,7 +233,8 @@ class Migrations:
 
     def hand(self, migration: str) -> bool:
         """Work on a migration for one turn; see :meth:`Hand.turn`."""
-        goes_on = Hand(self.ledger, self.mover, self._move_home).turn(migration)
+        hand = Hand(self.ledger, self._mover, self._move_home, self._keeper)
+        goes_on = hand.turn(migration)
         if not goes_on:
             self.finish(migration)
         return goes_on
@@ -204,8 +288,9 @@ class Migrations:
         Raises:
             UnknownMigration: There is none of that id.
         """
-        self.ledger.get(migration)
-        return self.ledger.cancel(migration)
+        found = self.ledger.get(migration)
+        # Of one of another store, which may not be there any more, nobody looks what hands have.
+        return self.ledger.cancel(migration, under_way=not self.ledger.owns(found))
 
     def resume(self, migration: str) -> bool:
         """Go on with what was cancelled, has stopped or failed; False if nothing is left to do.
@@ -214,9 +299,11 @@ class Migrations:
 
         Raises:
             UnknownMigration: There is none of that id.
+            InvalidInput: Its sessions are in another store, or it is rolled back.
             SessionsMigrating: Some of its sessions are in another migration by now.
         """
         found = self.ledger.get(migration)
+        refuse_stranger(self.ledger, found)
         if found.state is MigrationState.RUNNING:
             goes_on, silent = True, self.ledger.beat(migration, older=_QUIET)
         else:
@@ -236,9 +323,10 @@ class Migrations:
             SessionsMigrating: Some of its sessions are in another migration by now.
         """
         found = self.ledger.get(migration)
+        refuse_stranger(self.ledger, found)
         self._refuse_rollback(found)
         new = NewMigration(
-            source=found.target or found.source,
+            source=found.target or _SEVERAL,
             target=found.source,
             wanted={},
             parallel=found.parallel,
@@ -274,7 +362,9 @@ class Migrations:
             self._drop_kept(item)
         name = secrets.token_hex(8)
         for item in self.ledger.claim_left(name, most=_SWEPT, seconds=CLAIMED):
-            self.ledger.settle(item.migration, name, [self._left(item)])
+            outcome = self._left(item)
+            if outcome is not None:
+                self.ledger.settle(item.migration, name, [outcome])
         return tended
 
     def _create(self, new: NewMigration, items: Iterator[NewItem]) -> Migration:
@@ -292,21 +382,37 @@ class Migrations:
         if found.state is MigrationState.CANCELLED:
             problem = "was cancelled: resume it first, or move its sessions back with another"
             raise InvalidInput(f"migration {found.id}", problem, allowed)
-        if found.state is not MigrationState.DONE:
+        if found.state is not MigrationState.DONE and not self._has_tried_all(found):
             raise InvalidInput(f"migration {found.id}", f"is {found.state.value}", allowed)
         by = self.ledger.rolled_back_by(found.id)
         if by is not None:
             raise InvalidInput(f"migration {found.id}", f"is rolled back by {by}", allowed)
 
-    def _left(self, item: Item) -> Outcome:
-        """Return what became of a session that was left on its way."""
+    def _has_tried_all(self, found: Migration) -> bool:
+        """Tell whether one has stopped that had nothing left: resumed, it would fail again."""
+        tally = self.ledger.tally(found.id)
+        left = tally.pending + tally.moving + tally.cancelled
+        return found.state is MigrationState.STOPPED and not left
+
+    def _left(self, item: Item) -> Outcome | None:
+        """Return what became of a session that was left on its way; None if it is still on it."""
+        try:
+            moved = self._mover.look(item.key, item.target, item.made)
+        except InvalidInput as error:
+            # Its instance is not configured here: its copy is left to expire.
+            moved = self._where(item, str(error))
+        if moved is None:
+            return None
+        arrived = moved.how is How.ALREADY
+        state = ItemState.MOVED if arrived else ItemState.PENDING
+        after = moved.after if arrived else None
+        return Outcome(key=item.key, state=state, after=after, error=moved.error)
+
+    def _where(self, item: Item, error: str) -> Moved:
         record = self._registry.get(item.key)
         if record is not None and record.spec.instance == item.target:
-            return Outcome(key=item.key, state=ItemState.MOVED, after=record.session_id)
-        if item.made is not None:
-            with suppress(KatoTasksError):
-                drop_copy(self.mover.client(item.target), item.made)
-        return Outcome(key=item.key, state=ItemState.PENDING)
+            return Moved(how=How.ALREADY, after=record.session_id)
+        return Moved(how=How.LATER, error=error)
 
     def _drop_kept(self, item: Item) -> None:
         """Delete a source that was kept, unless somebody is bound to it after all."""
@@ -314,7 +420,7 @@ class Migrations:
         bound = record is not None and record.session_id == item.before
         if not bound and item.before is not None:
             with suppress(KatoTasksError):
-                drop_copy(self.mover.client(item.source), item.before)
+                drop_copy(self._mover.client(item.source), item.before)
         self.ledger.kept_gone(item.migration, item.key)
 
 

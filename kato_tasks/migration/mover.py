@@ -24,7 +24,10 @@ from kato_tasks.moves import Moves
 from kato_tasks.registry import Registry
 
 Note = Callable[[str | None], object]
-"""Told the id of a copy as soon as there is one, and None once there is none any more."""
+"""Told the id of a copy as soon as there is one, and None once there is none any more.
+
+It answers False if the session is not this one's to move any more; then it is left as it is.
+"""
 
 _NOT_BEGUN: Final = {
     NoMove.UNKNOWN: (How.NOTHING, "there is no such session"),
@@ -122,13 +125,9 @@ class Mover:
     def _depart(self, key: str, to: str, made: str | None, note: Note, *, keep: bool) -> Moved:
         token, seconds = secrets.token_hex(8), self._tools.settings.lease
         departure = self._moves.depart(key, token, seconds=seconds)
-        if made is not None and departure is not NoMove.MOVING:
-            # Whoever else is moving it may have just this copy under way.
-            self._clear_away(key, to, made, note)
         if isinstance(departure, NoMove):
-            how, error = _NOT_BEGUN[departure]
-            return Moved(how=how, error=error)
-        route = Route(key=key, token=token, to=to)
+            return self._not_begun(departure, key, to, made, note)
+        route = Route(key=key, token=token, to=to, made=made)
         journey = Journey(self._deliverer, self._moves, self.kinship, route, note)
         try:
             with self._keeper.keeping(partial(self._moves.on_the_way, key, token, seconds=seconds)):
@@ -143,6 +142,8 @@ class Mover:
 
     def _go(self, journey: Journey, route: Route, departure: Departure, note: Note) -> Moved:
         if departure.spec.instance == route.to:
+            if route.made is not None:
+                self._clear_away(route.key, route.to, route.made, note)
             return Moved(how=How.ALREADY, after=departure.session_id)
         try:
             moved = journey.run(departure)
@@ -156,6 +157,51 @@ class Mover:
         facts = {"session": route.key, "to": route.to, "reason": moved.error}
         logger.info("session moved" if moved.how is How.MOVED else "session not moved", extra=facts)
         return moved
+
+    def _not_begun(self, reason: NoMove, key: str, to: str, made: str | None, note: Note) -> Moved:
+        if made is not None and reason is not NoMove.MOVING:
+            # Whoever else is moving it may have just this copy under way.
+            self._clear_away(key, to, made, note)
+        how, error = _NOT_BEGUN[reason]
+        return Moved(how=how, error=error)
+
+    def look(self, key: str, to: str, made: str | None) -> Moved | None:
+        """See what became of a session that somebody has left on its way to an instance.
+
+        The copy of that one is deleted, unless it is bound.
+
+        Args:
+            key: The session key.
+            to: The instance.
+            made: The copy; None if there is none.
+
+        Returns:
+            ALREADY if it is there, LATER or NOTHING if it is not; None if that cannot be told
+            now: the other one is still at it, or somebody else at work on it.
+
+        Raises:
+            UnknownInstance: No such instance is configured.
+            StoreUnavailable: The store did not answer; repeat the call.
+        """
+        token, seconds = secrets.token_hex(8), self._tools.settings.lease
+        departure = self._moves.depart(key, token, seconds=seconds)
+        if departure is NoMove.MOVING:
+            return None
+        if isinstance(departure, NoMove):
+            moved = self._not_begun(departure, key, to, made, _unnoted)
+            record = self._registry.get(key)
+            arrived = record is not None and record.spec.instance == to
+            return replace(moved, how=How.ALREADY) if arrived else moved
+        route = Route(key=key, token=token, to=to, made=made)
+        journey = Journey(self._deliverer, self._moves, self.kinship, route, _unnoted)
+        try:
+            with self._keeper.keeping(partial(self._moves.on_the_way, key, token, seconds=seconds)):
+                return journey.look()
+        except (KatoError, NotNow):
+            return None
+        finally:
+            if self._moves.arrive(key, token):
+                self._wake([key])
 
     def _clear_away(self, key: str, to: str, made: str, note: Note) -> None:
         """Delete what an earlier attempt has left over, if nobody is bound to it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,9 +84,10 @@ class Planner:
         kinship: Tells what two instances have in common.
         client: Returns the client of an instance by its name.
         place: Says where a node goes that is placed anew, away from an instance.
+        cordoned: Returns the instances that take no new session.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a plan is made of
         self,
         settings: Settings,
         *,
@@ -94,12 +95,14 @@ class Planner:
         kinship: Kinship,
         client: Callable[[str], KatoClient],
         place: Callable[[str, str], str],
+        cordoned: Callable[[], Collection[str]],
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._kinship = kinship
         self._client = client
         self._place = place
+        self._cordoned = cordoned
 
     def plan(self, request: Request) -> Plan:
         """Plan a migration.
@@ -132,12 +135,27 @@ class Planner:
             shared=shared,
             torn=len(survey.torn),
             seconds=_estimate(request, survey.sessions, round_trip, shared=shared),
-            remarks=(*remarks, *_remarks(request, survey, shared=shared)),
+            remarks=(
+                *remarks,
+                *_remarks(request, survey, shared=shared),
+                *self._remarks_on_cordons(targets),
+            ),
         )
+
+    def _remarks_on_cordons(self, targets: Collection[str]) -> Iterator[str]:
+        for instance in sorted(set(targets).intersection(self._cordoned())):
+            yield (
+                f"{instance} takes no new session: those that move there are all that it gets, "
+                f"until kato-tasks uncordon {instance}."
+            )
 
     def finds_any(self, request: Request) -> bool:
         """Tell whether there is a session to move."""
         return next(self.items(request), None) is not None
+
+    def count(self, request: Request) -> int:
+        """Return how many sessions there are to move."""
+        return sum(1 for _ in self.items(request))
 
     def items(self, request: Request) -> Iterator[NewItem]:
         """Return what would move, item by item: a walk over all sessions."""
@@ -199,11 +217,13 @@ class Planner:
 
     def _refuse_strangers(self, request: Request, survey: _Survey) -> None:
         """Refuse keys that are no sessions of the source: nothing of a wrong list is moved."""
-        strangers = [key for key in request.keys if key not in survey.found]
+        strangers = [key for key in dict.fromkeys(request.keys) if key not in survey.found]
         if not strangers:
             return
         record = self._registry.get(strangers[0])
         where = "is not known" if record is None else f"is on {record.spec.instance!r}"
+        if record is not None and record.spec.instance == request.source:
+            where = "is none that the filter takes"
         others = f", and {len(strangers) - 1} more like it" if len(strangers) > 1 else ""
         raise InvalidInput(
             f"session {strangers[0]!r}{others}", where, f"sessions on {request.source!r}"

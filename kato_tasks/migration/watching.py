@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Final
 
+from kato_tasks.instrumentation import Told
 from kato_tasks.migration.migrations import Migrations, Standing
 
 _LOOK: Final = 0.3
 _NOBODY: Final = 15.0
 """Seconds without a first outcome after which a person may wonder whether a worker runs."""
-
-Told = Callable[[str, int, int], None]
-"""Told of progress: the step in words, how many sessions are done, how many there are."""
 
 
 def watch(migrations: Migrations, migration: str, told: Told) -> Standing:

@@ -23,7 +23,7 @@ if s[1] then
     return same and not waits and 1 or 0
   end
   -- Its positions go on, so that no receipt of before means a command of the new session.
-  redis.call('HDEL', session, 'keep', 'ends_ms', 'lifetime', 'wrote_ms', 'home', 'stm', 'intent', 'intent_ms',
+  redis.call('HDEL', session, 'keep', 'ends_ms', 'lifetime', 'wrote_ms', 'placed', 'stm', 'intent', 'intent_ms',
     'doubt', 'suspect', 'bind', 'parked', 'letter', 'why', 'replays')
 else
   redis.call('HSET', session, 'appended', 0, 'applied', 0)

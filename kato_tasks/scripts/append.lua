@@ -17,7 +17,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
   + tonumber(redis.call('GET', KEYS[8]) or 0)
 
-local known = redis.call('HMGET', session, 'node', 'instance', 'state', 'appended', 'applied', 'ends_ms', 'home')
+local known = redis.call('HMGET', session, 'node', 'instance', 'state', 'appended', 'applied', 'ends_ms', 'placed')
 local appended = tonumber(known[4] or 0)
 local waits = known[4] ~= known[5]
 -- Its own time has run out, and nobody has noted yet that it has ended.
@@ -67,7 +67,7 @@ if known[1] and added == 0 and not bind then return reply end
 if not known[1] or (over and (added > 0 or bind)) then
   redis.call('HSET', session, 'spec', ARGV[2], 'node', ARGV[3], 'instance', ARGV[4],
     'state', 'new', 'created_ms', now)
-  redis.call('HDEL', session, 'keep', 'ends_ms', 'lifetime', 'fresh_ms', 'wrote_ms', 'home')
+  redis.call('HDEL', session, 'keep', 'ends_ms', 'lifetime', 'fresh_ms', 'wrote_ms', 'placed')
   if ARGV[14] == '1' then redis.call('HSET', session, 'keep', 1) end
   if past then
     -- What it was is over: its server-side session is left to expire.

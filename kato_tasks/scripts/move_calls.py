@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kato_tasks.keys import SessionKeys
-from kato_tasks.models import Departure, Learning, Lease, NoMove, SessionState
+from kato_tasks.models import Departure, Learning, Lease, NoMove
 from kato_tasks.scripts.calls import read_journal
 from kato_tasks.scripts.codec import (
-    decode_learning,
     decode_spec,
     delay,
     encode_learning,
@@ -20,12 +19,10 @@ from kato_tasks.scripts.runner import Call, Script
 def _departure(reply: list[Any]) -> Departure | NoMove:
     if reply[0] != b"ok":
         return NoMove(reply[0].decode())
-    _, spec, node, instance, sid, learning, state, cut, entries = reply
+    _, spec, node, instance, sid, cut, entries = reply
     return Departure(
         spec=decode_spec(spec, node=node.decode(), instance=instance.decode()),
         session_id=sid.decode() or None,
-        learning=decode_learning(learning),
-        asleep=state.decode() == SessionState.HIBERNATED,
         journal=read_journal(cut, entries),
     )
 

@@ -10,7 +10,7 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local s = redis.call('HMGET', KEYS[1], 'epoch', 'applied', 'instance', 'intent')
 if s[3] == ARGV[4] and tonumber(s[1]) == tonumber(ARGV[2]) + 1 then return tonumber(s[1]) end
 if s[1] ~= ARGV[2] or s[2] ~= ARGV[3] or s[4] then return 0 end
-redis.call('HSETNX', KEYS[1], 'home', s[3])
+redis.call('HSETNX', KEYS[1], 'placed', s[3])
 redis.call('HSET', KEYS[1], 'instance', ARGV[4], 'learning', ARGV[5])
 redis.call('HINCRBY', KEYS[3], 'moved', 1)
 return redis.call('HINCRBY', KEYS[1], 'epoch', 1)

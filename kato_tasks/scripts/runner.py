@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from kato_tasks.errors import InvalidInput, StoreUnavailable
+from kato_tasks.instrumentation import hide_password
 
 R = TypeVar("R")
 
@@ -86,13 +87,6 @@ def open_redis(url: str, *, timeout: float, max_connections: int = 64) -> redis.
         raise InvalidInput(
             "redis_url", f"is {hide_password(url)!r}", "redis://host:port/db"
         ) from None
-
-
-def hide_password(url: str) -> str:
-    """Return a URL as it may be shown: without what stands before its host."""
-    # By hand: a parser finds no password where it holds a "/" or where the scheme is missing.
-    scheme, separator, rest = url.rpartition("://")
-    return scheme + separator + rest.rpartition("@")[2].partition("?")[0]
 
 
 class Runner:

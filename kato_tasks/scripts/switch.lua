@@ -44,7 +44,7 @@ end
 if ARGV[14] ~= '' then redis.call('HSET', KEYS[1], 'learning', ARGV[14]) end
 if ARGV[13] ~= '' and ARGV[13] ~= s[5] then
   -- Callers who name the instance that it was placed on go on to mean this session.
-  redis.call('HSETNX', KEYS[1], 'home', s[5])
+  redis.call('HSETNX', KEYS[1], 'placed', s[5])
   redis.call('HSET', KEYS[1], 'instance', ARGV[13])
   redis.call('HINCRBY', KEYS[3], 'moved', 1)
 end

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kato_tasks.models import SessionRecord, SessionState
+from kato_tasks.naming import fold_node
 from kato_tasks.registry import Registry
 
 
@@ -17,7 +18,7 @@ class Wanted:
     Attributes:
         states: They are in one of these; in any if there are none.
         tags: They have all of these.
-        node: They have this node.
+        node: They have this node, or one that KATO files as the same.
         instance: They live on this server.
         prefix: Their keys begin with this.
     """
@@ -34,7 +35,7 @@ class Wanted:
         return (
             (not self.states or record.state in self.states)
             and self.tags <= set(spec.tags)
-            and self.node in (None, spec.node)
+            and (self.node is None or fold_node(self.node) == fold_node(spec.node))
             and self.instance in (None, spec.instance)
             and record.key.startswith(self.prefix)
         )

@@ -320,7 +320,7 @@ class MemoryLanes:
             return Appended(groups=tuple(groups), wake=False)
         if anew:
             entry.spec, entry.state = request.spec, SessionState.NEW
-            entry.created_ms, entry.home = self._store.now_ms, None
+            entry.created_ms, entry.placed = self._store.now_ms, None
             entry.forget_life()
             entry.keep, entry.fresh_ms, entry.wrote_ms = request.keep_alive, 0, 0
             if past:
@@ -498,6 +498,6 @@ def _conflict(entry: Entry, request: Append, now: int) -> SessionConflict | None
         ("node", entry.spec.node, request.node),
         ("instance", entry.spec.instance, request.instance),
     ):
-        if asked and asked not in (known, entry.home if name == "instance" else known):
+        if asked and asked not in (known, entry.placed if name == "instance" else known):
             return SessionConflict(request.key, name, known, asked)
     return None

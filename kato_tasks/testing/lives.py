@@ -120,6 +120,17 @@ class MemoryLives:
 
     def adopt(self, found: Adoption) -> bool:
         """See :meth:`kato_tasks.lives.Lives.adopt`."""
+        claim = (found.spec.instance, found.to.session_id)
+        with self._store.changed:
+            owner, until = self._store.adopted.get(claim, (found.key, 0))
+            if until > self._store.now_ms and owner != found.key:
+                return False
+            adopted = self._adopt(found)
+            if adopted and until <= self._store.now_ms:
+                self._store.adopted[claim] = found.key, self._store.after(self._settings.retention)
+            return adopted
+
+    def _adopt(self, found: Adoption) -> bool:
         key, to = found.key, found.to
         with self._store.changed:
             entry = self._store.entry(key)
@@ -129,7 +140,7 @@ class MemoryLives:
                 return is_same and not waits and entry.spec.instance == found.spec.instance
             entry.leave()
             entry.forget_life()
-            entry.spec, entry.state, entry.home = found.spec, SessionState.ACTIVE, None
+            entry.spec, entry.state, entry.placed = found.spec, SessionState.ACTIVE, None
             entry.replays, entry.adopted = 0, True
             entry.sid, entry.time, entry.events = to.session_id, found.time, len(found.journal)
             entry.learning, entry.lifetime = to.learning, to.lifetime

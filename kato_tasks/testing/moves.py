@@ -36,8 +36,6 @@ class MemoryMoves:
             return Departure(
                 spec=entry.spec,
                 session_id=entry.sid,
-                learning=entry.learning,
-                asleep=entry.state is SessionState.HIBERNATED,
                 journal=Journal(entries=tuple(entry.journal), cut=entry.cut),
             )
 
@@ -87,6 +85,6 @@ def move_to(store: MemoryStore, entry: Entry, instance: str) -> None:
     """Note on which instance a session is from now on; call it with ``changed`` held."""
     if entry.spec is None:
         return
-    entry.home = entry.home or entry.spec.instance
+    entry.placed = entry.placed or entry.spec.instance
     entry.spec = replace(entry.spec, instance=instance)
     store.counts["moved"] += 1

@@ -65,7 +65,7 @@ class Entry:
     adopted: bool = False
     ruling: LearnDoubt | None = None
     bind: int | None = None
-    home: str | None = None
+    placed: str | None = None
     moving: str | None = None
     moving_until: int = 0
     way_until: int = 0
@@ -221,6 +221,7 @@ class MemoryStore:
         schedule_lease: Which beat has the ticks sent, if any ever had.
         cordons: Instances that take no new session, and since when, seconds.
         homes: Where nodes are at home, and until when that is known.
+        adopted: Under which key a server's session has become ours, and until when that is known.
         schedule_runs: When each entry of the schedule ran last, milliseconds.
     """
 
@@ -241,6 +242,7 @@ class MemoryStore:
         self.schedule_lease: ScheduleLease | None = None
         self.schedule_runs: dict[str, int] = {}
         self.cordons: dict[str, float] = {}
+        self.adopted: dict[tuple[str, str], tuple[str, int]] = {}
         self.homes: dict[str, tuple[str, int]] = {}
         self._entries: dict[str, Entry] = {}
         self._now_ms = now_ms

@@ -6,9 +6,13 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from kato_tasks.errors import KatoTasksError, LedgerUnavailable, StoreUnavailable, UnknownSession
+from kato_tasks.errors import (
+    KatoTasksError,
+    LedgerUnavailable,
+    StoreUnavailable,
+    UnknownSession,
+)
 from kato_tasks.instrumentation import logger
-from kato_tasks.migration import Request
 from kato_tasks.worker import names, process
 from kato_tasks.worker.arguments import HireArguments, MigrateArguments, MoveArguments, read
 from kato_tasks.worker.hire import ChordHire
@@ -49,17 +53,24 @@ def migrate_session(
         raise UnknownSession(key)
     if record.spec.instance == arguments.target:
         return {"status": "success", "new_id": record.session_id or ""}
-    request = Request(
+    moved = services.migrations.move_one(
+        key,
         source=record.spec.instance,
         target=arguments.target,
-        keys=(key,),
-        parallel=1,
         keep_for=arguments.keep_for,
         accept_empty_node=arguments.accept_empty_node,
-        most_failures=1.0,
+        again=_is_again(self),
     )
-    standing = services.migrations.run(services.migrations.plan(request))
-    return dict(services.migrations.results(standing.migration.id)[key])
+    if moved is None:
+        # This worker stops; another one goes on with it.
+        raise self.retry(countdown=1)
+    return dict(moved)
+
+
+def _is_again(task: Task[Any, Any]) -> bool:
+    """Tell whether an earlier run of a task may have begun what this one is to begin."""
+    info = task.request.delivery_info or {}
+    return bool(task.request.retries or info.get("redelivered"))
 
 
 @shared_task(name=names.MIGRATE_ALL, **_AGAIN)
@@ -89,7 +100,7 @@ def migrate_hire(self: Task[Any, Any], migration: str, hands: int) -> None:
 
 @shared_task(name=names.MIGRATE_HAND, bind=True, ignore_result=False)
 def migrate_hand(self: Task[Any, Any], migration: str) -> dict[str, Any]:
-    """Work on a migration for one turn, then take the own place anew; never fails.
+    """Work on a migration for one turn, then take its own place anew; never fails.
 
     A header of a chord that failed would keep its finaliser from running.
 

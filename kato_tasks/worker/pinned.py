@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery
 from celery.app.utils import Settings as Configuration
 
-from kato_tasks.scripts.runner import hide_password
+from kato_tasks.instrumentation import hide_password
 
 
 class _Pinned(Configuration):

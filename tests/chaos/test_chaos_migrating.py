@@ -59,7 +59,10 @@ class Fake:
         self.state = MigrationState.STOPPED if self.stops else MigrationState.DONE
         return SimpleNamespace(id="m")
 
-    def run(self, _: Request) -> None:
+    def move_one(self, key: str, *, source: str, target: str, accept_empty_node: bool) -> None:
+        self._answer("move_one")
+        assert key in ITINERARY.keys
+        assert (source, target, accept_empty_node) == ("blue", "green", True)
         self.alone += 1
 
     def finds_any(self, request: Request) -> bool:

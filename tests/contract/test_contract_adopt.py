@@ -69,6 +69,16 @@ def test_it_is_known_as_one_that_was_bound(lanes: Lanes, lives: Lives, registry:
     assert journal == Journal(entries=entries(*JOURNAL), cut=7)
 
 
+def test_one_session_becomes_ours_under_one_key(lives: Lives, registry: Registry) -> None:
+    """Under two, both lanes would write to it."""
+    assert lives.adopt(FOUND)
+    assert not lives.adopt(replace(FOUND, key="another"))
+    assert registry.get("another") is None
+    assert lives.adopt(FOUND)
+    elsewhere = replace(FOUND, key="another", spec=replace(FOUND.spec, instance="elsewhere"))
+    assert lives.adopt(elsewhere)
+
+
 def test_its_commands_are_delivered_after_what_it_remembers(lanes: Lanes, lives: Lives) -> None:
     lives.adopt(FOUND)
     append(lanes, "x")

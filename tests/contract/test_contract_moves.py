@@ -102,8 +102,6 @@ def test_a_departure_tells_what_made_a_session_what_it_is(lanes: Lanes, moves: M
     assert departure(moves) == Departure(
         spec=spec,
         session_id="sid-1",
-        learning=LEARNS,
-        asleep=False,
         journal=Journal(entries=entries),
     )
 
@@ -120,8 +118,6 @@ def test_a_session_that_was_never_made_may_depart(lanes: Lanes, moves: Moves) ->
     assert departure(moves) == Departure(
         spec=SPEC,
         session_id=None,
-        learning=Learning(),
-        asleep=False,
         journal=Journal(entries=()),
     )
 
@@ -134,7 +130,7 @@ def test_a_session_that_sleeps_may_depart(lanes: Lanes, lives: Lives, moves: Mov
     assert isinstance(idle, Claim)
     assert lives.rest(idle.lease, Rest(state=SessionState.HIBERNATED))
     asleep = departure(moves)
-    assert (asleep.asleep, asleep.session_id) == (True, None)
+    assert asleep.session_id is None
     assert asleep.journal.entries == (JournalEntry(payload=b"x"),)
 
 
@@ -160,10 +156,10 @@ def test_a_session_departs_with_one_mover_at_a_time(
     lanes: Lanes, moves: Moves, let_pass: LetPass
 ) -> None:
     append(lanes, "x")
-    first = departure(moves, seconds=0.1)
+    first = departure(moves, seconds=0.6)
     assert moves.depart(KEY, OTHER, seconds=60) is NoMove.MOVING
-    assert departure(moves, seconds=0.1) == first
-    let_pass(0.11)
+    assert departure(moves, seconds=0.6) == first
+    let_pass(0.7)
     assert departure(moves, OTHER) == first
     assert moves.depart(KEY, ME, seconds=60) is NoMove.MOVING
 
@@ -186,13 +182,13 @@ def test_a_session_on_its_way_shows_as_migrating(
     lanes: Lanes, moves: Moves, registry: Registry, let_pass: LetPass
 ) -> None:
     append(lanes, "x")
-    departure(moves, seconds=0.1)
+    departure(moves, seconds=0.6)
     assert record(registry).state is SessionState.MIGRATING
     assert [one.state for one in registry.walk()] == [SessionState.MIGRATING]
-    assert moves.on_the_way(KEY, ME, seconds=0.2)
-    let_pass(0.11)
+    assert moves.on_the_way(KEY, ME, seconds=1.2)
+    let_pass(0.7)
     assert record(registry).state is SessionState.MIGRATING
-    let_pass(0.11)
+    let_pass(0.6)
     assert record(registry).state is SessionState.NEW
 
 

@@ -35,7 +35,7 @@ def test_celerys_own_command_reaches_a_worker(site: Site) -> None:
     assert json.loads(answered.stdout) == {nodename: {"ok": "pong"}}
 
 
-def test_a_worker_has_the_twelve_tasks_and_three_queues(site: Site) -> None:
+def test_a_worker_has_all_tasks_and_three_queues(site: Site) -> None:
     nodename = site.workers[0].nodename
     inspect = site.app.control.inspect(destination=[nodename], timeout=5)
     assert sorted((inspect.registered() or {})[nodename]) == [
@@ -47,6 +47,11 @@ def test_a_worker_has_the_twelve_tasks_and_three_queues(site: Site) -> None:
         "kato_tasks.deliver",
         "kato_tasks.fan_out",
         "kato_tasks.learn",
+        "kato_tasks.migrate_all",
+        "kato_tasks.migrate_finish",
+        "kato_tasks.migrate_hand",
+        "kato_tasks.migrate_hire",
+        "kato_tasks.migrate_session",
         "kato_tasks.observe",
         "kato_tasks.predict",
         "kato_tasks.refresh_ttls",

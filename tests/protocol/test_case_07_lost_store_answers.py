@@ -29,7 +29,21 @@ from kato_tasks.errors import StoreUnavailable
 from kato_tasks.lanes import RedisLanes
 from kato_tasks.lifecycle import Caretaker
 from kato_tasks.lives import Index
-from kato_tasks.models import Append, Group, Kind, PoisonPolicy, PredictionMode, SessionSpec
+from kato_tasks.models import (
+    Adoption,
+    Append,
+    Bound,
+    Claim,
+    Departure,
+    Group,
+    Kind,
+    Learning,
+    Looks,
+    PoisonPolicy,
+    PredictionMode,
+    SessionSpec,
+)
+from kato_tasks.moves import RedisMoves
 from kato_tasks.registry import RedisRegistry
 from kato_tasks.schedule import RedisSchedule
 from kato_tasks.scripts import Runner, open_redis
@@ -127,6 +141,28 @@ def go_on_living(world: ProtocolWorld) -> None:
     again(partial(schedule.release, "token"))
     again(partial(world.lives.suspect, "a", world.record("a").session_id, "somebody asks"))
     world.drain()
+    move(world)
+
+
+def move(world: ProtocolWorld) -> None:
+    """Have it move there and back, change its instance alone, and one that is adopted live on."""
+    moves = RedisMoves(world.runner, world.settings)
+    for number in range(TIMES):
+        token, place = f"token-{number}", f"place-{number}"
+        assert isinstance(again(partial(moves.depart, "a", token, seconds=60.0)), Departure)
+        assert again(partial(moves.on_the_way, "a", token, seconds=60.0, give_way=60.0))
+        claim = again(partial(world.lanes.claim, "a", most=1, idle=True))
+        if isinstance(claim, Claim):
+            again(partial(moves.relocate, claim.lease, claim.applied, place, claim.learning))
+            again(partial(moves.relocate, claim.lease, claim.applied, "default", claim.learning))
+            again(partial(world.lanes.release, claim.lease))
+        world.kill("a")
+        again(partial(moves.arrive, "a", token))
+        again(partial(moves.arrive, "a", token))
+    bound = Bound(session_id="theirs", learning=Learning(), lifetime=None, looks=Looks())
+    found = Adoption(key="b", spec=world.spec, to=bound, time=1, journal=(b"{}",), older=0, age=0.0)
+    for _ in range(TIMES):
+        assert again(partial(world.lives.adopt, found))
 
 
 @pytest.mark.parametrize("script", DELIVERY)

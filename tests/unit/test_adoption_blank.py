@@ -65,7 +65,8 @@ def test_a_time_to_live_is_told_from_what_is_shown(
 
 
 def test_what_is_left_is_by_the_clock_of_the_server() -> None:
-    left = FIXED.left(after(60))
+    # Made here: what is left is counted from when it was made.
+    left = blank(after(3600), info(after(3600), 3599)).left(after(60))
     assert left is not None
     assert 50 < left <= 60
     assert FIXED.left(None) is None

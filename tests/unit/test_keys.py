@@ -52,6 +52,7 @@ def test_indices_last_runs_and_cordons_are_the_permanent_keys() -> None:
         own.clock,
         KEYS.schedule_runs,
         KEYS.cordons,
+        KEYS.identity,
     )
     assert tuple(name.rpartition(":")[2] for name in indices) == PERMANENT
 

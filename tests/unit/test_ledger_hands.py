@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
@@ -260,7 +262,7 @@ def test_a_cancel_among_working_hands_leaves_no_item_open(book: Book) -> None:
     together(works)
     tally = book.ledger.tally(begun.id)
     assert (tally.pending, tally.moving) == (0, 0)
-    assert tally.total == 300
+    assert tally.done + tally.cancelled == 300
 
 
 def test_what_a_dead_hand_had_of_a_cancelled_migration_is_taken_to_be_looked_at(book: Book) -> None:
@@ -290,3 +292,21 @@ def test_a_session_of_which_a_hand_is_not_sure_is_not_cancelled(book: Book) -> N
     book.claim(again, "hand")
     assert book.ledger.give_back(again.id, "hand", unclear="x") == 1
     assert sorted(book.claim(again, "next")) == ["x", "y"]
+
+
+@pytest.mark.parametrize("ahead", [3_600.0, -3_600.0])
+def test_machines_whose_clocks_differ_agree_on_who_is_at_work(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """A hand that is at work would be taken for dead again and again, and others be sent for."""
+    with closing(Ledger(postgres_url)) as one, closing(Ledger(postgres_url)) as other:
+        one.upgrade()
+        begun = one.create(new_migration(), new_items("ab"))
+        assert len(one.claim(begun.id, "hand", most=1, seconds=10)) == 1
+        real = time.time
+        monkeypatch.setattr("kato_tasks.ledger.database.time.time", lambda: real() + ahead)
+        assert not other.beat(begun.id, older=10)
+        [free] = other.claim(begun.id, "other", most=2, seconds=10)
+        assert free.key == "b"
+        monkeypatch.undo()
+        assert not one.beat(begun.id, older=10)

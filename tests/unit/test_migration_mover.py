@@ -707,7 +707,7 @@ def test_a_copy_that_an_earlier_attempt_left_is_removed(world: MovingWorld) -> N
     world.started()
     left = world.green.create_session(node_id="n").session_id
     assert world.move(made=left).how is How.MOVED
-    assert world.notes == [None, world.record().session_id]
+    assert world.notes == [world.record().session_id]
     is_moved(world, "x", "y")
 
 
@@ -730,6 +730,79 @@ def test_one_that_somebody_else_is_at_work_on_is_not(world: MovingWorld) -> None
     assert world.move().how is How.MOVED
     assert len([name for name in world.notes if name]) == 1
     is_moved(world, "x", "y")
+
+
+def test_one_is_not_removed_while_a_mover_may_still_switch_to_it(world: MovingWorld) -> None:
+    """It was frozen, and what it says of the session has run out; its lease of the lane has not."""
+    world.started()
+
+    def thought_dead() -> None:
+        world.store.entry(KEY).moving_until = 0
+        again = world.another_mover().move(KEY, GREEN, made=world.notes[-1])
+        assert again.how is How.LATER
+
+    world.steps["before switch"] = thought_dead
+    assert world.move().how is How.MOVED
+    is_moved(world, "x", "y")
+    assert world.counts("rehomed") == 0
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_one_that_was_left_is_not_removed_while_somebody_may_switch_to_it(
+    world: MovingWorld, *, frozen: bool
+) -> None:
+    """Its migration was cancelled meanwhile, and somebody looks what became of the session."""
+    world.started()
+
+    def look() -> None:
+        if frozen:
+            world.store.entry(KEY).moving_until = 0
+        assert world.another_mover().look(KEY, GREEN, world.notes[-1]) is None
+
+    world.steps["before switch"] = look
+    assert world.move().how is How.MOVED
+    is_moved(world, "x", "y")
+    assert world.counts("rehomed") == 0
+
+
+def test_what_a_dead_mover_has_left_is_found_and_removed(world: MovingWorld) -> None:
+    world.started()
+    left = world.green.create_session(node_id="n").session_id
+    found = world.mover.look(KEY, GREEN, left)
+    assert found is not None
+    assert found.how is How.LATER
+    assert world.there() == (1, 0)
+    bound = world.move().after
+    found = world.mover.look(KEY, GREEN, bound)
+    assert found is not None
+    assert (found.how, found.after) == (How.ALREADY, bound)
+    is_moved(world, "x", "y")
+
+
+def test_one_that_moved_back_while_its_mover_was_frozen_stays(world: MovingWorld) -> None:
+    """Its migration is over by then, and another one has undone it."""
+    world.started()
+
+    def undone() -> None:
+        world.kill()
+        assert world.another_mover().move(KEY, GREEN).how is How.MOVED
+        assert world.another_mover().move(KEY, BLUE).how is How.MOVED
+
+    world.steps["before claim"] = undone
+    assert world.move().how is How.LATER
+    stays(world, "x", "y")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_that_is_not_ours_to_move_any_more_stays(world: MovingWorld, *, shared: bool) -> None:
+    """The hand was frozen before it began, and somebody else has the session in the ledger."""
+    if shared:
+        world.green.sessions = world.blue.sessions
+    world.started()
+    moved = world.mover.move(KEY, GREEN, note=lambda _: False)
+    assert moved.how is How.LATER
+    assert "somebody else" in moved.error
+    assert world.record().spec.instance == BLUE
 
 
 def test_one_of_a_session_that_has_ended_is(world: MovingWorld) -> None:

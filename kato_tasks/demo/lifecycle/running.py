@@ -15,8 +15,8 @@ from kato_tasks.demo.lifecycle.cast import Group, Member, Sent
 from kato_tasks.demo.lifecycle.ledger import Ledger, against
 from kato_tasks.demo.lifecycle.mind import WHOLLY, Mind, alike, missing, read_mind
 from kato_tasks.demo.lifecycle.report import LifecycleReport, Wanted
-from kato_tasks.demo.running import Told
 from kato_tasks.errors import KatoTasksError
+from kato_tasks.instrumentation import Told
 from kato_tasks.kato import KatoClient
 from kato_tasks.models import SessionState
 from kato_tasks.observations import encode_observations
