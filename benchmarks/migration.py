@@ -38,10 +38,11 @@ TARGET_PAUSE_MS: Final = 100.0
 DEFAULT: Final = Request(source="").parallel
 DIALECTS: Final = ("guide", "v3")
 FEW: Final = 1_000
-_WORKERS: Final = 1
-_VARIANTS: Final = ((1, 1), (2, 1), (8, 1), (16, 1), (4, 2), (8, 2))
+_WORKERS: Final = 2
+"""One for each core that there is at least: threads of one process share one."""
+_VARIANTS: Final = ((1, 1), (4, 1), (8, 1), (2, 2), (8, 2), (16, 2))
 """Hands and workers."""
-_QUICK_VARIANTS: Final = ((1, 1), (8, 1))
+_QUICK_VARIANTS: Final = ((4, 1), (8, 2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,7 @@ class Size:
         nodes: How many nodes they have.
         events: Events of each.
         repeat: Runs of each way.
+        workers: Workers of ours.
         variants: Hands and workers of further runs of ours.
         watched: Into how many sessions the producer observes.
         quiet: Seconds for which it does so before the move.
@@ -65,6 +67,7 @@ class Size:
     nodes: int
     events: int
     repeat: int
+    workers: int
     variants: tuple[tuple[int, int], ...]
     watched: int
     quiet: float
@@ -74,7 +77,7 @@ class Size:
 def measure(dialect: str, size: Size, report: Report) -> None:
     """Measure all ways on two servers of a dialect."""
     with running_pair(dialect) as pair:
-        with pair.workers(_WORKERS):
+        with pair.workers(size.workers):
             pair.fill(size.sessions, nodes=size.nodes, events=size.events)
             # The first move opens connections and the ledger.
             ours(pair, DEFAULT, size.events)
@@ -85,7 +88,7 @@ def measure(dialect: str, size: Size, report: Report) -> None:
                 trial = ours(pair, hands, size.events)
             _tell_one(report, f"{dialect}, {hands} hands, {workers} workers", trial)
         # Last: it adds to the sessions.
-        with pair.workers(_WORKERS):
+        with pair.workers(size.workers):
             seen = watched(pair, DEFAULT, size.watched, size.quiet)
             _tell_watched(report, dialect, seen)
 
@@ -168,6 +171,7 @@ def size_of(given: Namespace) -> Size:
         nodes=given.nodes,
         events=given.events,
         repeat=1 if given.quick else given.repeat,
+        workers=given.workers,
         variants=_QUICK_VARIANTS if given.quick else _VARIANTS,
         watched=min(given.watched, sessions),
         quiet=2.0 if given.quick else given.quiet,
@@ -183,6 +187,7 @@ def main() -> None:
     options.add_argument("--nodes", type=int, default=50)
     options.add_argument("--events", type=int, default=20)
     options.add_argument("--repeat", type=int, default=2, help="runs of each way")
+    options.add_argument("--workers", type=int, default=_WORKERS, help="of ours")
     options.add_argument("--watched", type=int, default=20, help="sessions in use while they move")
     options.add_argument("--quiet", type=float, default=10.0, help="seconds of use before that")
     options.add_argument("--items", type=int, default=100_000)
@@ -199,7 +204,7 @@ def main() -> None:
             "events": size.events,
             "nodes": size.nodes,
             "hands": DEFAULT,
-            "workers": _WORKERS,
+            "workers": size.workers,
         },
     )
     if size.items:

@@ -15,7 +15,7 @@ from pair import Pair, is_over
 from kato_tasks.ledger import Item
 from kato_tasks.sessions import Session
 
-_EVERY: Final = 0.1
+_EVERY: Final = 0.5
 """Seconds between two observations of a session."""
 _NAME: Final = "live-"
 _NEAR: Final = 1.0

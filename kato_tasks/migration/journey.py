@@ -48,7 +48,7 @@ _FIRST_PAUSE: Final = 0.002
 _LONGEST_PAUSE: Final = 0.02
 _ROUNDS: Final = 10
 """How often a copy catches up at most before the lease is taken."""
-_BEHIND: Final = 0.02
+_BEHIND: Final = 0.05
 """Seconds that catching up may have taken for the rest to be left to the time under the lease."""
 _WAY: Final = 1.0
 """Seconds for which turns give way to who waits for the lease."""
