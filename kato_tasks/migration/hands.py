@@ -16,7 +16,7 @@ from kato_tasks.ledger import Item, ItemState, Ledger, Migration, MigrationState
 from kato_tasks.migration.moved import How, Moved
 from kato_tasks.migration.mover import Mover
 
-_CHUNK: Final = 20
+_CHUNK: Final = 10
 """Most sessions that one hand has at a time: so many wait for a hand that died."""
 CLAIMED: Final = 10.0
 """Seconds for which they are a hand's own, unless it says that it is at work."""
@@ -80,16 +80,17 @@ class Hand:
         if found.state is not MigrationState.RUNNING:
             return False
         refuse_stranger(self.ledger, found)
-        items = self.ledger.claim(migration, self._name, most=_CHUNK, seconds=CLAIMED)
-        if not items:
-            return self._wait(found)
-        try:
-            with self._keeping(migration):
-                self._move_all(found, items)
-        finally:
-            self.ledger.give_back(migration, self._name, unclear=self._unclear)
-        self._stop_beyond(found)
-        return True
+        until = time.monotonic() + _TURN
+        while items := self.ledger.claim(migration, self._name, most=_CHUNK, seconds=CLAIMED):
+            try:
+                with self._keeping(migration):
+                    self._move_all(found, items, until)
+            finally:
+                self.ledger.give_back(migration, self._name, unclear=self._unclear)
+            self._stop_beyond(found)
+            if self.mover.stopping or time.monotonic() >= until:
+                return True
+        return self._wait(found)
 
     def _keeping(self, migration: str) -> AbstractContextManager[None]:
         if self.keeper is None:
@@ -108,11 +109,11 @@ class Hand:
         time.sleep(_IDLE)
         return True
 
-    def _move_all(self, migration: Migration, items: list[Item]) -> None:
-        began = self._looked = time.monotonic()
+    def _move_all(self, migration: Migration, items: list[Item], until: float) -> None:
+        self._looked = time.monotonic()
         for item in items:
             before = time.monotonic()
-            if before - began > _TURN or not self._goes_on(migration):
+            if before >= until or not self._goes_on(migration):
                 return
             # Left here by an error, it may have been moved or not.
             self._unclear = item.key

@@ -177,7 +177,7 @@ def test_a_hand_says_that_it_is_at_work_however_long_one_session_takes(desk: Des
 
     keeper, mover = LeaseKeeper(0.01), cast("Mover", Slow(desk.records))
     try:
-        assert Hand(book.ledger, mover, lambda _node, _to: None, keeper).turn(begun.id)
+        assert not Hand(book.ledger, mover, lambda _node, _to: None, keeper).turn(begun.id)
     finally:
         keeper.close()
     assert desk.states(begun.id) == {"a": "moved", "b": "moved"}
