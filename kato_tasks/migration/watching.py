@@ -8,7 +8,7 @@ from typing import Final
 from kato_tasks.instrumentation import Told
 from kato_tasks.migration.migrations import Migrations, Standing
 
-_LOOK: Final = 0.3
+_LOOK: Final = 0.1
 _NOBODY: Final = 15.0
 """Seconds without a first outcome after which a person may wonder whether a worker runs."""
 
