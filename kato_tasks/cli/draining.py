@@ -17,7 +17,7 @@ _INSTANCE = click.argument("instance")
 
 @click.command()
 @_INSTANCE
-@click.option("--parallel", default=4, show_default=True, help="How many move at a time.")
+@click.option("--parallel", default=8, show_default=True, help="How many move at a time.")
 @click.option("--limit-rate", type=float, help="Most sessions per second.")
 @click.option("--keep-for", default=0.0, help="Leave its sessions there for so many seconds.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; print the plan.")

@@ -41,7 +41,7 @@ _SHOWN = 20
 @click.option(
     "--file", type=click.Path(path_type=Path), help="Only the sessions of this file, a key a line."
 )
-@click.option("--parallel", default=4, show_default=True, help="How many move at a time.")
+@click.option("--parallel", default=8, show_default=True, help="How many move at a time.")
 @click.option("--limit-rate", type=float, help="Most sessions per second.")
 @click.option("--keep-for", default=0.0, help="Leave the source's sessions for so many seconds.")
 @click.option(

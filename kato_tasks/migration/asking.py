@@ -39,7 +39,7 @@ class Request:
     target: str | None = None
     wanted: Wanted = field(default_factory=Wanted)
     keys: tuple[str, ...] = ()
-    parallel: int = 4
+    parallel: int = 8
     rate: float | None = None
     keep_for: float = 0.0
     accept_empty_node: bool = False

@@ -137,7 +137,7 @@ class MigrateArguments(_Arguments):
     tags: list[str] = Field(default_factory=list)
     prefix: str = ""
     keys: list[Annotated[str, AfterValidator(check_key)]] = Field(default_factory=list)
-    parallel: int = 4
+    parallel: int = 8
     rate: float | None = None
     keep_for: float = 0.0
     accept_empty_node: bool = False
