@@ -20,6 +20,7 @@ from kato_tasks.ledger import ItemState, MigrationState
 from kato_tasks.migration import Migrations, Request, Standing, drain, watch
 from kato_tasks.models import Claim
 from kato_tasks.sessions import Wanted
+from kato_tasks.stack import free_port
 from kato_tasks.testing import wait_until
 
 EVENTS = 20
@@ -210,6 +211,26 @@ def test_what_cannot_be_is_refused_in_words_and_nothing_begins(two: Two, key: st
     with pytest.raises(SessionsMigrating, match=running):
         two.start()
     two.migrations.cancel(running)
+
+
+def test_a_target_that_is_away_or_speaks_otherwise_is_refused(
+    make_site: Any,  # noqa: ANN401 - of the conftest
+    servers: tuple[DevServer, DevServer],
+    processes: Processes,
+    key: str,
+) -> None:
+    blue, green = servers
+    other = processes.devserver("--dialect", "guide")
+    away = f"http://127.0.0.1:{free_port()}"
+    instances = {"blue": blue.url, "green": green.url, "other": other.url, "away": away}
+    two = Two(make_site(workers=1, server=blue, instances=instances), blue, green)
+    two.fill(key, 1, events=1)
+    with pytest.raises(InvalidInput, match="the target 'away' does not answer"):
+        two.migrations.plan(two.request(target="away"))
+    with pytest.raises(InvalidInput, match="speaks the dialect guide, and the source v3"):
+        two.migrations.plan(two.request(target="other"))
+    assert two.site.kato.services.ledger.recent(limit=5) == []
+    other.close()
 
 
 def test_a_target_has_no_more_nodes_than_it_may(
