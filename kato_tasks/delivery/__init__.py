@@ -11,7 +11,7 @@ that nobody works on.
 from kato_tasks.delivery.deliverer import Deliverer
 from kato_tasks.delivery.extending import extend
 from kato_tasks.delivery.keeper import LeaseKeeper
-from kato_tasks.delivery.looking import Verdict, is_memory, seen_at
+from kato_tasks.delivery.looking import Verdict, is_as_applied, seen_at
 from kato_tasks.delivery.making import drop_session
 from kato_tasks.delivery.memory import recall
 from kato_tasks.delivery.sweep import sweep
@@ -28,7 +28,7 @@ __all__ = [
     "drop_session",
     "ensure_session",
     "extend",
-    "is_memory",
+    "is_as_applied",
     "recall",
     "seen_at",
     "sweep",

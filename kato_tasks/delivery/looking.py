@@ -13,7 +13,7 @@ from kato_tasks.delivery.rehome import Seen
 from kato_tasks.delivery.work import Tools, Work
 from kato_tasks.errors import KatoError, SessionNotFound
 from kato_tasks.kato import TIME_UNKNOWN, Cognition, KatoClient, effective_differences
-from kato_tasks.models import Intent, Kind
+from kato_tasks.models import Claim, Intent, Kind
 
 _LOOKS: Final = 5
 
@@ -117,6 +117,23 @@ def _compare(work: Work, intent: Intent, before: Memory, seen: Cognition) -> Fou
 def is_memory(memory: Memory, seen: Cognition) -> bool:
     """Tell whether what a server shows of a session is what it must remember."""
     return seen.time in (memory.time, TIME_UNKNOWN) and memory.equals(seen.stm)
+
+
+def is_as_applied(claim: Claim, memory: Memory, seen: Cognition) -> bool:
+    """Tell whether what a server shows of a session is what was applied to it.
+
+    The journal is bounded: of a long life it has neither the whole time nor every event. What it
+    has not is compared by its number.
+
+    Args:
+        claim: The session.
+        memory: What its journal says.
+        seen: What the server shows.
+    """
+    if len(memory.events) == claim.events:
+        return is_memory(replace(memory, time=claim.time), seen)
+    timely = seen.time in (claim.time, TIME_UNKNOWN)
+    return timely and len(seen.stm) == claim.events and memory.ends(seen.stm)
 
 
 def _configured(client: KatoClient, work: Work, intent: Intent, seen: Cognition) -> Found:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kato_tasks.deadlines import idle_look, over, policy
-from kato_tasks.delivery import Tools, Work, drop_session, is_memory, recall, seen_at
+from kato_tasks.delivery import Tools, Work, drop_session, is_as_applied, recall, seen_at
 from kato_tasks.delivery.insist import insist
-from kato_tasks.delivery.memory import Memory, compacted
+from kato_tasks.delivery.memory import compacted
 from kato_tasks.instrumentation import logger
-from kato_tasks.kato import TIME_UNKNOWN, Cognition
 from kato_tasks.lifecycle import giving_back
 from kato_tasks.lifecycle.giving_back import Care, go_on, try_later
-from kato_tasks.models import AnomalyPolicy, Claim, IdlePolicy
+from kato_tasks.models import AnomalyPolicy, IdlePolicy
 
 _OTHER = "the server has another memory of it, found when it was to be put to sleep"
 
@@ -53,23 +50,16 @@ def _hibernate(tools: Tools, work: Work) -> Care:
     journal = tools.lanes.journal(claim.lease, claim.applied)
     if journal is None:
         return Care.LEFT
-    # The journal is bounded: of a long life it has neither the whole time nor every event.
-    memory = replace(recall(journal), time=claim.time)
+    memory = recall(journal)
     seen = seen_at(tools.client(claim.spec.instance), claim.session_id or "")
     whole = len(memory.events) == claim.events
-    if seen is not None and not (is_memory(memory, seen) if whole else _ends(claim, memory, seen)):
+    if seen is not None and not is_as_applied(claim, memory, seen):
         return _unlike(tools, work)
     kept = None if seen is None or (whole and memory.exact) else [list(one) for one in seen.stm]
     less = compacted(journal, max_bytes=tools.settings.batch_bytes)
     cared = giving_back.hibernate(tools, work, stm=kept, journal=less)
     _drop(tools, work, cared)
     return cared
-
-
-def _ends(claim: Claim, memory: Memory, seen: Cognition) -> bool:
-    """Tell whether a session ends with what is left in its journal, and has all that it had."""
-    timely = seen.time in (claim.time, TIME_UNKNOWN)
-    return timely and len(seen.stm) == claim.events and memory.ends(seen.stm)
 
 
 def _unlike(tools: Tools, work: Work) -> Care:

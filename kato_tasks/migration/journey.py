@@ -10,13 +10,13 @@ from functools import partial
 from typing import Final
 
 from kato_tasks.deadlines import first_looks
-from kato_tasks.delivery import Deliverer, drop_session, is_memory, recall, seen_at
+from kato_tasks.delivery import Deliverer, drop_session, is_as_applied, recall, seen_at
 from kato_tasks.delivery.insist import insist
 from kato_tasks.delivery.memory import Memory, as_symbols, with_head
 from kato_tasks.delivery.rehome import OtherSymbols
 from kato_tasks.errors import KatoError
 from kato_tasks.instrumentation import logger
-from kato_tasks.kato import TIME_UNKNOWN, Cognition
+from kato_tasks.kato import Cognition
 from kato_tasks.migration.copies import (
     Copy,
     Unmovable,
@@ -400,12 +400,7 @@ class Journey:
 
         By the setting, the journal is what counts then, or the session stays.
         """
-        whole = len(memory.events) == claim.events
-        if seen is None or (
-            is_memory(replace(memory, time=claim.time), seen)
-            if whole
-            else _ends(claim, memory, seen)
-        ):
+        if seen is None or is_as_applied(claim, memory, seen):
             return seen
         logger.error("anomaly", extra={"session": self._route.key, "reason": _OTHER})
         self._tools.lanes.count(self._route.key, {"anomalies": 1})
@@ -437,8 +432,3 @@ def _may_have_learned(intent: Intent | None) -> bool:
 
 def _is_clean(claim: Claim) -> bool:
     return claim.intent is None and claim.suspect is None
-
-
-def _ends(claim: Claim, memory: Memory, seen: Cognition) -> bool:
-    timely = seen.time in (claim.time, TIME_UNKNOWN)
-    return timely and len(seen.stm) == claim.events and memory.ends(seen.stm)
