@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from kato_tasks.cli.migrate import print_plan
+from kato_tasks.cli.migrations import standing_fields
 from kato_tasks.cli.output import FOUND_WRONG, counted, print_json, progress, say
 from kato_tasks.migration import Request, check_closable, plan_drain
 from kato_tasks.migration import drain as drain_instance
-from kato_tasks.migration.telling import standing_fields
 from kato_tasks.producer import KatoTasks
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kato_tasks.cli.arguments import keys_from
+from kato_tasks.cli.migrations import item_fields, plan_fields, standing_fields
 from kato_tasks.cli.output import (
     FOUND_WRONG,
     complain,
@@ -20,7 +21,7 @@ from kato_tasks.errors import InvalidInput
 from kato_tasks.instrumentation import Told
 from kato_tasks.ledger import ItemState, MigrationState
 from kato_tasks.migration import Plan, Request, Standing, watch
-from kato_tasks.migration.telling import cost, item_fields, plan_fields, standing_fields
+from kato_tasks.migration.costs import cost
 from kato_tasks.naming import check_key
 from kato_tasks.producer import KatoTasks
 from kato_tasks.sessions import Wanted

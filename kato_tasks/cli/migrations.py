@@ -1,15 +1,12 @@
-"""What is told of plans and migrations, as flat values that tables and JSON can hold."""
+"""Plans and migrations as flat JSON objects."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from kato_tasks.ledger import Item, Ledger
-from kato_tasks.migration.migrations import Standing
-from kato_tasks.migration.planning import Plan
+from kato_tasks.cli.output import iso
+from kato_tasks.ledger import Item
+from kato_tasks.migration import Plan, Standing
 
 
 def plan_fields(plan: Plan) -> dict[str, Any]:
@@ -50,8 +47,8 @@ def standing_fields(standing: Standing) -> dict[str, Any]:
         "cancelled": tally.cancelled,
         "pending": tally.pending,
         "moving": tally.moving,
-        "began": _iso(one.created_at),
-        "ended": None if ended is None else _iso(ended),
+        "began": iso(one.created_at),
+        "ended": None if ended is None else iso(ended),
         "seconds": None if ended is None else round(ended - one.created_at, 1),
     }
 
@@ -70,34 +67,5 @@ def item_fields(item: Item) -> dict[str, Any]:
         "error": item.error or None,
         "pause": item.pause,
         "calls": item.calls,
-        "kept_until": None if item.kept_until is None else _iso(item.kept_until),
+        "kept_until": None if item.kept_until is None else iso(item.kept_until),
     }
-
-
-def cost(ledger: Ledger, migration: str) -> dict[str, float | None]:
-    """Return what the moved sessions cost: pauses in milliseconds, and HTTP calls of each.
-
-    All items are read: a second for a hundred thousand.
-    """
-    pauses: list[float] = []
-    calls = moved = 0
-    for item in ledger.items(migration):
-        if item.pause is not None:
-            pauses.append(item.pause * 1000)
-            calls, moved = calls + item.calls, moved + 1
-    pauses.sort()
-    return {
-        "pause_p50_ms": _share(pauses, 0.5),
-        "pause_p99_ms": _share(pauses, 0.99),
-        "calls_per_session": round(calls / moved, 2) if moved else None,
-    }
-
-
-def _share(ordered: Sequence[float], share: float) -> float | None:
-    if not ordered:
-        return None
-    return round(ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)], 2)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
