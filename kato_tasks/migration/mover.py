@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -129,16 +130,23 @@ class Mover:
             return self._not_begun(departure, key, to, made, note)
         route = Route(key=key, token=token, to=to, made=made)
         journey = Journey(self._deliverer, self._moves, self.kinship, route, note)
-        try:
-            with self._keeper.keeping(partial(self._moves.on_the_way, key, token, seconds=seconds)):
-                moved = self._go(journey, route, departure, note)
-        finally:
-            if self._moves.arrive(key, token):
-                self._wake([key])
+        with self._on_the_way(key, token):
+            moved = self._go(journey, route, departure, note)
         if moved.how is How.MOVED and not keep:
             journey.leave()
             moved = replace(moved, calls=journey.calls, kept=False)
         return moved
+
+    @contextmanager
+    def _on_the_way(self, key: str, token: str) -> Iterator[None]:
+        """Let a session count as moving for a block, and call a worker to it after that."""
+        seconds = self._tools.settings.lease
+        try:
+            with self._keeper.keeping(partial(self._moves.on_the_way, key, token, seconds=seconds)):
+                yield
+        finally:
+            if self._moves.arrive(key, token):
+                self._wake([key])
 
     def _go(self, journey: Journey, route: Route, departure: Departure, note: Note) -> Moved:
         if departure.spec.instance == route.to:
@@ -194,14 +202,11 @@ class Mover:
             return replace(moved, how=How.ALREADY) if arrived else moved
         route = Route(key=key, token=token, to=to, made=made)
         journey = Journey(self._deliverer, self._moves, self.kinship, route, _unnoted)
-        try:
-            with self._keeper.keeping(partial(self._moves.on_the_way, key, token, seconds=seconds)):
+        with self._on_the_way(key, token):
+            try:
                 return journey.look()
-        except (KatoError, NotNow):
-            return None
-        finally:
-            if self._moves.arrive(key, token):
-                self._wake([key])
+            except (KatoError, NotNow):
+                return None
 
     def _clear_away(self, key: str, to: str, made: str, note: Note) -> None:
         """Delete what an earlier attempt has left over, if nobody is bound to it."""
