@@ -6,22 +6,15 @@ items. SQLite has one for all.
 
 from __future__ import annotations
 
-import secrets
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
-    Update,
-    and_,
-    bindparam,
     func,
     insert,
     or_,
@@ -29,7 +22,6 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from kato_tasks.errors import (
     InvalidInput,
@@ -49,13 +41,28 @@ from kato_tasks.ledger.entries import (
     Revisions,
     Tally,
 )
+from kato_tasks.ledger.statements import (
+    NEW_FIELDS,
+    STEP,
+    Taken,
+    free_positions,
+    is_held,
+    is_migration,
+    lock_migration,
+    new_name,
+    note_beat,
+    read_item,
+    read_migration,
+    refuse_taken,
+    refuse_undone,
+    refuse_unfinished,
+    settle_item,
+    where_it_waits,
+    write_items,
+)
 from kato_tasks.ledger.tables import is_open, items, migrations
 
-_STEP: Final = 1_000
-"""How many items are written, or read, at a time."""
 _RECENT: Final = 3
-_ERROR: Final = 2_000
-"""How many characters of an error are kept."""
 
 
 class Ledger:
@@ -133,8 +140,8 @@ class Ledger:
             SessionsMigrating: A session is in another migration; nothing is written.
         """
         now = self._now()
-        name = _name(now)
-        fields = {field: getattr(new, field) for field in _NEW}
+        name = new_name(now)
+        fields = {field: getattr(new, field) for field in NEW_FIELDS}
         fields |= {"id": name, "state": MigrationState.RUNNING.value, "reason": "", "total": 0}
         fields |= {"created_at": now, "beat_at": now, "wanted": dict(new.wanted)}
         fields["store"] = None if self._store is None else self._store()
@@ -142,16 +149,16 @@ class Ledger:
             with self._writing() as connection:
                 self._database.hold_back_others(connection)
                 if new.rolls_back is not None:
-                    _refuse_undone(connection, new.rolls_back, allowed="one that is done")
-                    _refuse_unfinished(connection, new.rolls_back)
+                    refuse_undone(connection, new.rolls_back, allowed="one that is done")
+                    refuse_unfinished(connection, new.rolls_back)
                 connection.execute(insert(migrations).values(fields))
-                total = _write_items(connection, name, wanted)
+                total = write_items(connection, name, wanted)
                 if not total:
                     raise InvalidInput("the migration", "has no session", "at least one")
                 connection.execute(
                     update(migrations).where(migrations.c.id == name).values(total=total)
                 )
-        except _Taken as taken:
+        except Taken as taken:
             raise self._taken(taken) from None
         return self.get(name)
 
@@ -178,7 +185,7 @@ class Ledger:
         with self._writing() as connection:
             changed = connection.execute(
                 update(migrations)
-                .where(_is(migration), migrations.c.state == MigrationState.RUNNING)
+                .where(is_migration(migration), migrations.c.state == MigrationState.RUNNING)
                 .values(state=state.value, reason=reason, ended_at=self._now())
             )
             if not changed.rowcount:
@@ -205,15 +212,15 @@ class Ledger:
         try:
             with self._writing() as connection:
                 self._database.hold_back_others(connection)
-                state = _lock(connection, migration)
+                state = lock_migration(connection, migration)
                 if state in (None, MigrationState.RUNNING):
                     return state is not None
-                _refuse_taken(connection, migration, states)
+                refuse_taken(connection, migration, states)
                 goes_on = self._resume(connection, migration, states)
                 if goes_on:
-                    _refuse_undone(connection, migration, allowed="one that is not undone")
+                    refuse_undone(connection, migration, allowed="one that is not undone")
                 return goes_on
-        except _Taken as taken:
+        except Taken as taken:
             raise self._taken(taken) from None
 
     def finish(self, migration: str) -> bool:
@@ -222,7 +229,7 @@ class Ledger:
         with self._writing() as connection:
             changed = connection.execute(
                 update(migrations)
-                .where(_is(migration), migrations.c.state == MigrationState.RUNNING, ~left)
+                .where(is_migration(migration), migrations.c.state == MigrationState.RUNNING, ~left)
                 .values(state=MigrationState.DONE.value, ended_at=self._now())
             )
             return bool(changed.rowcount)
@@ -238,10 +245,12 @@ class Ledger:
         found = None
         if migration.isascii() and migration.isprintable():
             with self._reading() as connection:
-                found = connection.execute(select(migrations).where(_is(migration))).one_or_none()
+                found = connection.execute(
+                    select(migrations).where(is_migration(migration))
+                ).one_or_none()
         if found is None:
             raise UnknownMigration(migration, [one.id for one in self.recent(limit=_RECENT)])
-        return _migration(found)
+        return read_migration(found)
 
     def owns(self, migration: Migration) -> bool:
         """Tell whether a migration's sessions are in this store.
@@ -304,7 +313,7 @@ class Ledger:
         while True:
             found = self._items(migration, states, after)
             yield from found
-            if len(found) < _STEP:
+            if len(found) < STEP:
                 return
             after = found[-1].position
 
@@ -332,10 +341,10 @@ class Ledger:
         """
         now = self._now()
         with self._writing() as connection:
-            if _lock(connection, migration) is not MigrationState.RUNNING:
+            if lock_migration(connection, migration) is not MigrationState.RUNNING:
                 return []
-            _beat(connection, migration, now)
-            positions = _free(connection, migration, now, most)
+            note_beat(connection, migration, now)
+            positions = free_positions(connection, migration, now, most)
             if not positions:
                 return []
             taken = connection.execute(
@@ -350,7 +359,7 @@ class Ledger:
                 )
                 .returning(*items.c)
             )
-            return sorted(map(_item, taken), key=lambda one: (one.attempts, one.position))
+            return sorted(map(read_item, taken), key=lambda one: (one.attempts, one.position))
 
     def renew(self, migration: str, by: str, *, seconds: float) -> MigrationState:
         """Say that a hand is at work; answers what has become of the migration.
@@ -360,15 +369,19 @@ class Ledger:
         """
         now = self._now()
         with self._writing() as connection:
-            _beat(connection, migration, now)
-            connection.execute(update(items).where(_has(migration, by)).values(until=now + seconds))
+            note_beat(connection, migration, now)
+            connection.execute(
+                update(items).where(is_held(migration, by)).values(until=now + seconds)
+            )
         return self.get(migration).state
 
     def note_made(self, migration: str, key: str, by: str, session_id: str | None) -> bool:
         """Note a copy that nobody is bound to; False if the item is not this hand's any more."""
         with self._writing() as connection:
             noted = connection.execute(
-                update(items).where(_has(migration, by), items.c.key == key).values(made=session_id)
+                update(items)
+                .where(is_held(migration, by), items.c.key == key)
+                .values(made=session_id)
             )
             return bool(noted.rowcount)
 
@@ -385,8 +398,10 @@ class Ledger:
         now = self._now()
         in_order = sorted(outcomes, key=lambda one: one.key)
         with self._writing() as connection:
-            waits = _where_it_waits(connection, migration)
-            return sum(_settle(connection, (migration, by), one, waits, now) for one in in_order)
+            waits = where_it_waits(connection, migration)
+            return sum(
+                settle_item(connection, (migration, by), one, waits, now) for one in in_order
+            )
 
     def give_back(self, migration: str, by: str, *, unclear: str | None = None) -> int:
         """Have others take what a hand has not moved; how many items those are.
@@ -398,16 +413,16 @@ class Ledger:
                 way until somebody has looked, even if the migration is cancelled. None for none.
         """
         with self._writing() as connection:
-            state = _where_it_waits(connection, migration)
+            state = where_it_waits(connection, migration)
             if unclear is not None:
                 connection.execute(
                     update(items)
-                    .where(_has(migration, by), items.c.key == unclear)
+                    .where(is_held(migration, by), items.c.key == unclear)
                     .values(claimed_by=None, until=0.0)
                 )
             given = connection.execute(
                 update(items)
-                .where(_has(migration, by))
+                .where(is_held(migration, by))
                 .values(
                     state=state.value, claimed_by=None, until=0.0, attempts=items.c.attempts - 1
                 )
@@ -452,7 +467,7 @@ class Ledger:
                 .values(claimed_by=by, until=now + seconds)
                 .returning(*items.c)
             )
-            return list(map(_item, taken))
+            return list(map(read_item, taken))
 
     def beat(self, migration: str, *, older: float) -> bool:
         """Take the right to look after a migration that gave no sign of life for so many seconds.
@@ -465,7 +480,7 @@ class Ledger:
             taken = connection.execute(
                 update(migrations)
                 .where(
-                    _is(migration),
+                    is_migration(migration),
                     migrations.c.state == MigrationState.RUNNING,
                     migrations.c.beat_at < now - older,
                 )
@@ -480,7 +495,7 @@ class Ledger:
             wanted = wanted.where(items.c.kept_until <= self._now())
         with self._reading() as connection:
             found = connection.execute(wanted.order_by(items.c.kept_until).limit(limit))
-            return list(map(_item, found))
+            return list(map(read_item, found))
 
     def kept_gone(self, migration: str, key: str) -> None:
         """Note that a source is kept no longer."""
@@ -519,14 +534,14 @@ class Ledger:
             return False
         connection.execute(
             update(migrations)
-            .where(_is(migration))
+            .where(is_migration(migration))
             .values(
                 state=MigrationState.RUNNING.value, reason="", ended_at=None, beat_at=self._now()
             )
         )
         return True
 
-    def _taken(self, taken: _Taken) -> InvalidInput:
+    def _taken(self, taken: Taken) -> InvalidInput:
         """Return the error that says in which migration sessions are."""
         holders = select(items.c.key, items.c.migration).where(
             items.c.key.in_(taken.keys), is_open()
@@ -546,12 +561,12 @@ class Ledger:
         if states:
             wanted = wanted.where(items.c.state.in_(list(states)))
         with self._reading() as connection:
-            found = connection.execute(wanted.order_by(items.c.position).limit(_STEP))
-            return list(map(_item, found))
+            found = connection.execute(wanted.order_by(items.c.position).limit(STEP))
+            return list(map(read_item, found))
 
     def _migrations(self, wanted: Select[Any]) -> list[Migration]:
         with self._reading() as connection:
-            return list(map(_migration, connection.execute(wanted)))
+            return list(map(read_migration, connection.execute(wanted)))
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -577,238 +592,3 @@ class Ledger:
                 if found.outdated:
                     raise LedgerOutdated(self.shown, found.current or "none", found.newest)
             self._is_current = True
-
-
-class _Taken(Exception):
-    """Sessions are in another migration.
-
-    Args:
-        keys: Some of them; or, if nobody knows how many there are, those that may be.
-        count: How many there are.
-    """
-
-    def __init__(self, keys: Sequence[str], count: int | None = None) -> None:
-        super().__init__(keys, count)
-        self.keys = keys
-        self.count = count
-
-
-_NEW: Final = (
-    "source",
-    "target",
-    "parallel",
-    "rate",
-    "keep_for",
-    "accept_empty_node",
-    "most_failures",
-    "rolls_back",
-)
-
-
-def _name(now: float) -> str:
-    return f"m-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-
-
-def _is(migration: str) -> ColumnElement[bool]:
-    return migrations.c.id == migration
-
-
-def _has(migration: str, by: str) -> ColumnElement[bool]:
-    return and_(
-        items.c.migration == migration,
-        items.c.claimed_by == by,
-        items.c.state == ItemState.MOVING,
-    )
-
-
-def _lock(connection: Connection, migration: str, *, shared: bool = False) -> MigrationState | None:
-    """Keep a migration in its state until the transaction ends; return that, or None for none."""
-    found = select(migrations.c.state).where(_is(migration)).with_for_update(read=shared)
-    state = connection.execute(found).scalar_one_or_none()
-    return None if state is None else MigrationState(state)
-
-
-def _where_it_waits(connection: Connection, migration: str) -> ItemState:
-    """Return the state of an item that nobody has and that was not moved."""
-    state = _lock(connection, migration, shared=True)
-    return ItemState.PENDING if state is MigrationState.RUNNING else ItemState.CANCELLED
-
-
-def _write_items(connection: Connection, migration: str, wanted: Iterable[NewItem]) -> int:
-    source, total, count = iter(wanted), 0, 0
-    first: list[str] = []
-    while step := list(islice(source, _STEP)):
-        taken = _in_others(connection, migration, [one.key for one in step])
-        count += len(taken)
-        first = first or taken[:1]
-        if not first:
-            _write_step(connection, migration, total, step)
-        total += len(step)
-    if first:
-        raise _Taken(first, count)
-    return total
-
-
-def _write_step(
-    connection: Connection, migration: str, start: int, step: Sequence[NewItem]
-) -> None:
-    rows = [
-        {
-            "migration": migration,
-            "position": position,
-            "key": one.key,
-            "node": one.node,
-            "source": one.source,
-            "target": one.target,
-            "state": ItemState.PENDING.value,
-            "attempts": 0,
-            "until": 0.0,
-            "error": "",
-            "calls": 0,
-        }
-        for position, one in enumerate(step, start=start)
-    ]
-    try:
-        connection.execute(insert(items), rows)
-    except IntegrityError:
-        # Twice in this one, or somebody else was quicker by a moment.
-        raise _Taken([one.key for one in step]) from None
-
-
-def _in_others(connection: Connection, migration: str, keys: list[str]) -> list[str]:
-    """Return those of at most 1,000 sessions that another migration has not done with."""
-    others = select(items.c.key).where(
-        items.c.key.in_(keys), is_open(), items.c.migration != migration
-    )
-    found = set(connection.execute(others).scalars())
-    return [key for key in keys if key in found]
-
-
-def _refuse_undone(connection: Connection, migration: str, *, allowed: str) -> None:
-    """See that nothing undoes a migration: going on with it would leave what nothing undoes."""
-    undone = select(migrations.c.id).where(migrations.c.rolls_back == migration).limit(1)
-    by = connection.execute(undone).scalar_one_or_none()
-    if by is not None:
-        raise InvalidInput(f"migration {migration}", f"is rolled back by {by}", allowed)
-
-
-def _refuse_unfinished(connection: Connection, migration: str) -> None:
-    """See that a migration is done, or has stopped when nothing was left of it."""
-    state = _lock(connection, migration)
-    left = (ItemState.PENDING, ItemState.MOVING, ItemState.CANCELLED)
-    more = select(items.c.position).where(items.c.migration == migration, items.c.state.in_(left))
-    over = state in (MigrationState.DONE, MigrationState.STOPPED)
-    if not over or connection.execute(more.limit(1)).first() is not None:
-        raise InvalidInput(f"migration {migration}", "is not done", "one that is done")
-
-
-def _refuse_taken(connection: Connection, migration: str, states: Collection[ItemState]) -> None:
-    """See that no item in one of these states is in another migration."""
-    other = items.alias()
-    taken = (
-        select(func.count(), func.min(items.c.key, type_=items.c.key.type))
-        .join(other, other.c.key == items.c.key)
-        .where(
-            items.c.migration == migration,
-            items.c.state.in_(states),
-            is_open(other),
-            other.c.migration != migration,
-        )
-    )
-    count, first = connection.execute(taken).one()
-    if count:
-        raise _Taken([first], count)
-
-
-def _free(connection: Connection, migration: str, now: float, most: int) -> list[int]:
-    """Return the items that may be taken: those that wait, then those that a dead hand had."""
-    found: list[int] = []
-    # One by one, so that each is read in the order of the index.
-    for state in (ItemState.PENDING, ItemState.MOVING):
-        free = (
-            select(items.c.position)
-            .where(items.c.migration == migration, items.c.state == state, items.c.until <= now)
-            .order_by(items.c.attempts, items.c.position)
-            .limit(most - len(found))
-            .with_for_update(skip_locked=True)
-        )
-        if len(found) < most:
-            found += connection.execute(free).scalars()
-    return found
-
-
-def _beat(connection: Connection, migration: str, now: float) -> None:
-    connection.execute(update(migrations).where(_is(migration)).values(beat_at=now))
-
-
-def _settling(mine: ColumnElement[bool], **further: object) -> Update:
-    """Return what settles an item if it is one of some; its parameters are of :func:`_settle`."""
-    to = {one.name: bindparam(f"to_{one.name}", type_=one.type) for one in items.columns}
-    return (
-        update(items)
-        .where(items.c.migration == bindparam("of_migration"), items.c.key == bindparam("of_key"))
-        .where(mine)
-        .values(
-            state=to["state"],
-            claimed_by=None,
-            until=to["until"],
-            # An earlier attempt may have switched, and died before it could say so.
-            before=func.coalesce(to["before"], items.c.before),
-            after=func.coalesce(to["after"], items.c.after),
-            error=to["error"],
-            pause=to["pause"],
-            calls=items.c.calls + to["calls"],
-            kept_until=to["kept_until"],
-            ended_at=to["ended_at"],
-            **further,
-        )
-    )
-
-
-# Made once: to make one takes longer than all the rest of it.
-_SETTLE_OWN: Final = _settling(
-    and_(items.c.claimed_by == bindparam("by"), items.c.state == ItemState.MOVING)
-)
-_SETTLE_ANY: Final = _settling(items.c.state != ItemState.MOVED, made=None)
-
-
-def _settle(
-    connection: Connection, hand: tuple[str, str], one: Outcome, waits: ItemState, now: float
-) -> int:
-    migration, by = hand
-    moved = one.state is ItemState.MOVED
-    state = waits if one.state is ItemState.PENDING else one.state
-    later = state is ItemState.PENDING
-    values = {
-        "of_migration": migration,
-        "of_key": one.key,
-        "to_state": state.value,
-        "to_until": now + one.later if later else 0.0,
-        "to_before": one.before,
-        "to_after": one.after,
-        "to_error": _storable(one.error),
-        "to_pause": one.pause,
-        "to_calls": one.calls,
-        "to_kept_until": one.kept_until,
-        "to_ended_at": None if later else now,
-    }
-    if moved:
-        return connection.execute(_SETTLE_ANY, values).rowcount
-    return connection.execute(_SETTLE_OWN, {**values, "by": by}).rowcount
-
-
-def _storable(text: str) -> str:
-    """Return what a database takes of a text that a server may have had a hand in."""
-    sound = text[:_ERROR].replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return sound.encode(errors="replace").decode()
-
-
-def _migration(row: Row[Any]) -> Migration:
-    fields = row._asdict()
-    return Migration(**{**fields, "state": MigrationState(fields["state"])})
-
-
-def _item(row: Row[Any]) -> Item:
-    fields = row._asdict()
-    del fields["claimed_by"], fields["until"]
-    return Item(**{**fields, "state": ItemState(fields["state"])})
