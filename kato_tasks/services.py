@@ -102,23 +102,9 @@ class Services:
         self.office = DeadLetterOffice(
             letters=self.letters, lanes=self.lanes, sessions=self.sessions, wake=wake
         )
-        self.deliverer = Deliverer(
-            lanes=self.lanes,
-            lives=self.lives,
-            nodes=self.nodes,
-            breakers=watch,
-            client=self.clients,
-            keeper=self._keeper,
-            settings=settings,
-        )
+        self.deliverer = _deliverer(self, self._keeper, watch)
         self.caretaker = Caretaker(self.deliverer.tools, self._keeper)
-        self.adopter = Adopter(
-            client=self.clients,
-            lives=self.lives,
-            registry=self.registry,
-            nodes=self.nodes,
-            settings=settings,
-        )
+        self.adopter = _adopter(self)
         self.ledger = Ledger(settings.database_url, store=StoreIdentity(runner, settings))
         self.mover = Mover(
             self.deliverer,
@@ -249,4 +235,26 @@ def _migrations(services: Services, hire: Hire) -> Migrations:
         registry=services.registry,
         hire=hire,
         move_home=services.placement.move_home,
+    )
+
+
+def _deliverer(services: Services, keeper: LeaseKeeper, watch: Watch) -> Deliverer:
+    return Deliverer(
+        lanes=services.lanes,
+        lives=services.lives,
+        nodes=services.nodes,
+        breakers=watch,
+        client=services.clients,
+        keeper=keeper,
+        settings=services.settings,
+    )
+
+
+def _adopter(services: Services) -> Adopter:
+    return Adopter(
+        client=services.clients,
+        lives=services.lives,
+        registry=services.registry,
+        nodes=services.nodes,
+        settings=services.settings,
     )
