@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kato_tasks.cli.migrate import print_plan
-from kato_tasks.cli.migrations import standing_fields
+from kato_tasks.cli.migration_fields import standing_fields
 from kato_tasks.cli.output import FOUND_WRONG, counted, print_json, progress, say
 from kato_tasks.migration import Request, check_closable, plan_drain
 from kato_tasks.migration import drain as drain_instance

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kato_tasks.cli.arguments import keys_from
-from kato_tasks.cli.migrations import item_fields, plan_fields, standing_fields
+from kato_tasks.cli.migration_fields import item_fields, plan_fields, standing_fields
 from kato_tasks.cli.output import (
     FOUND_WRONG,
     complain,
